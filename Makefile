@@ -1,0 +1,64 @@
+# Every target sets up what it needs first: from a bare checkout, `make demo` and `make test` work with
+# only Python (>= 3.11) and make on the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types contracts lock setup setup-dev clean
+
+help:  ## Say what can be made.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# --- set-up --------------------------------------------------------------------------------------
+$(VENV)/.uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+	  "TicketSmith needs Python 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": name another with make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.runner: $(VENV)/.uv requirements/runner.txt pyproject.toml
+	@echo "Installing what a round needs (PyTorch is large: some minutes the first time) ..."
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runner.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/build.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runner requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.runner  ## Install what runs experiments into .venv.
+setup-dev: $(VENV)/.dev  ## The same, with the tools that check the code.
+
+# --- use -----------------------------------------------------------------------------------------
+demo: setup  ## Run the quickstart experiment (digits, 3 seeds, controls) and write its report.
+	$(BIN)/ticketsmith run examples/quickstart.yaml --runs $(RUNS)
+
+# --- check ---------------------------------------------------------------------------------------
+format: setup-dev  ## Format the code.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup-dev
+	$(BIN)/mypy
+
+contracts: setup-dev
+	$(BIN)/lint-imports
+
+check: lint types contracts  ## The fast part: format, lint, types, import contracts, quick tests.
+	$(BIN)/pytest -m "not slow and not browser" -n auto
+
+test: lint types contracts  ## Everything, real data and a real browser included.
+	$(BIN)/pytest -n auto
+
+lock: setup-dev  ## Write the lock files anew from pyproject.toml.
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+
+clean:  ## Remove the virtual environment and the caches; runs/ stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

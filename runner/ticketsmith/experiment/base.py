@@ -1,0 +1,41 @@
+"""The one base of every document: frozen, camelCase outside, and closed to unknown fields."""
+
+import hashlib
+import json
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+API_VERSION: Final = "ticketsmith.dev/v1alpha1"
+KIND: Final = "PruningExperiment"
+
+
+class Document(BaseModel):
+    """A value that never changes and refuses what it does not know."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    def document(self) -> dict[str, Any]:
+        """The value as plain JSON types, camelCase, without fields that are unset (None)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def fingerprint(value: Any, digits: int = 16) -> str:
+    """The first hex digits of SHA-256 over the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:digits]

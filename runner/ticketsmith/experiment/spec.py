@@ -1,0 +1,327 @@
+"""The resource a person writes: one `PruningExperiment`, as typed, frozen, closed models.
+
+The CRD is generated from these models, so every field carries its description, unit and bound here.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ticketsmith.experiment.base import API_VERSION, KIND, Document
+from ticketsmith.experiment.duration import Duration, PositiveDuration
+from ticketsmith.experiment.status import Status
+
+Control = Literal["reinit", "random"]
+GateMetric = Literal["accuracy", "loss"]
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=6)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ModelSpec(Document):
+    """The network."""
+
+    name: Name
+    """A name from the registry (any case, e.g. lenet300), or torchvision:NAME."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of that model's builder."""
+    weights: str | None = None
+    """Weights to begin from (path of a .safetensors file, or DEFAULT for torchvision's); null is random."""
+
+
+class DatasetSpec(Document):
+    """The data."""
+
+    name: Name = "digits"
+    """digits (ships with scikit-learn), mnist, cifar10 or image_folder."""
+    uri: str | None = None
+    """Folder that holds the data; null looks below $TICKETSMITH_DATA, then asks torchvision to download."""
+    options: dict[str, Any] = {}
+    """Options of that data set: validation (images held out), augment, size, limit."""
+
+
+class OptimizerSpec(Document):
+    """The rule that moves the weights."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adam"
+    """sgd, adam or adamw."""
+    lr: float = Field(0.0012, gt=0, le=100)
+    """Peak learning rate."""
+    momentum: float = Field(0.0, ge=0, lt=1)
+    """Momentum of sgd; adam and adamw refuse it."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum of sgd."""
+    weight_decay: float = Field(0.0, ge=0, le=10)
+    """Weight decay: L2 for sgd and adam, decoupled for adamw."""
+
+    @model_validator(mode="after")
+    def _momentum_belongs_to_sgd(self) -> "OptimizerSpec":
+        if self.name != "sgd" and self.momentum:
+            raise ValueError(
+                f"momentum is an option of sgd, not of {self.name}: remove it or choose sgd"
+            )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs momentum above 0: set momentum, e.g. 0.9")
+        return self
+
+
+class LrScheduleSpec(Document):
+    """How the learning rate moves over training."""
+
+    name: Literal["constant", "step", "cosine"] = "constant"
+    """constant, step (times gamma at each milestone) or cosine (to zero at the end)."""
+    warmup: Duration = Duration()
+    """Linear rise from zero to the peak over this long."""
+    milestones: tuple[Duration, ...] = Field((), max_length=32)
+    """When step multiplies the rate by gamma, e.g. [80ep, 120ep]."""
+    gamma: float = Field(0.1, gt=0, le=1)
+    """What step multiplies by at a milestone."""
+
+    @model_validator(mode="after")
+    def _milestones_belong_to_step(self) -> "LrScheduleSpec":
+        if self.milestones and self.name != "step":
+            raise ValueError(
+                f"milestones belong to the step schedule, not to {self.name}: set name: step"
+            )
+        if self.name == "step" and not self.milestones:
+            raise ValueError("the step schedule needs milestones, e.g. [80ep, 120ep]")
+        return self
+
+
+class TrainingSpec(Document):
+    """How every arm is trained; controls get exactly the same."""
+
+    duration: PositiveDuration = Duration(epochs=20)
+    """Length of one round's training: 20ep, 50000it or 10ep50it."""
+    batch_size: int = Field(60, ge=1, le=1_000_000)
+    """Examples per optimizer step."""
+    optimizer: OptimizerSpec = OptimizerSpec()
+    """The optimizer."""
+    lr_schedule: LrScheduleSpec = LrScheduleSpec()
+    """The learning-rate schedule."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 autocast (weights stay fp32)."""
+    gradient_clip: float | None = Field(None, gt=0)
+    """Largest global gradient norm; null does not clip."""
+    evaluate_every: PositiveDuration = Duration(epochs=1)
+    """How often the validation split is measured."""
+    select: Literal["last", "bestValidation"] = "last"
+    """Which weights a round reports: the last, or those of the evaluation with the lowest validation
+    loss (early stopping, as the 2019 paper reports). Scores for pruning always read the last."""
+
+
+class PruningSpec(Document):
+    """What is removed, by which rule, and what the survivors restart from."""
+
+    method: Literal["iterative", "oneShot"] = "iterative"
+    """iterative prunes each level from the one before; oneShot prunes every level from the dense round."""
+    score: Literal["magnitude", "random"] = "magnitude"
+    """How weights are ranked: the lowest scores go first."""
+    scope: Literal["global", "layer"] = "global"
+    """Whether weights compete across the whole network or inside their layer."""
+    pattern: Literal["unstructured"] = "unstructured"
+    """Shape of what is removed."""
+    exclude: tuple[Name, ...] = Field((), max_length=256)
+    """Modules never pruned, as shell patterns over module names, e.g. [fc3, "head.*"]."""
+    rate_factors: dict[Name, Annotated[float, Field(ge=0, le=1)]] = Field({}, max_length=256)
+    """Per module pattern, the share of the round's pruning rate, e.g. {fc3: 0.5} for half the rate."""
+    rewind: Duration = Duration()
+    """The dense round's step the survivors return to: 0it is initialisation; 500it is late rewinding."""
+
+
+class SparsitiesSpec(Document):
+    """The ladder of levels. Exactly one of the three forms: rate and levels, targets, or final and levels."""
+
+    rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Fraction of the surviving weights that each level removes; needs levels."""
+    levels: int | None = Field(None, ge=1, le=100)
+    """How many levels follow the dense one."""
+    targets: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = Field(
+        None, min_length=1, max_length=100
+    )
+    """Sparsities of the levels, rising, each in (0, 1)."""
+    final: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Sparsity of the last level; the levels before it remove equal fractions of what survives."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "SparsitiesSpec":
+        given = {k for k in ("rate", "levels", "targets", "final") if getattr(self, k) is not None}
+        if given not in ({"rate", "levels"}, {"targets"}, {"final", "levels"}):
+            names = ", ".join(sorted(given)) or "nothing"
+            raise ValueError(
+                f"give rate with levels, or targets alone, or final with levels; {names} is given"
+            )
+        if self.targets is not None and any(
+            b <= a for a, b in zip(self.targets, self.targets[1:], strict=False)
+        ):
+            raise ValueError(
+                f"targets must rise from level to level; {list(self.targets)} does not"
+            )
+        return self
+
+    def ladder(self) -> tuple[float, ...]:
+        """The target sparsity of level 1, 2, ... as fractions of the prunable weights."""
+        if self.targets is not None:
+            return self.targets
+        levels = self.levels or 0
+        if self.final is not None:
+            keep = (1.0 - self.final) ** (1.0 / levels)
+            return (*(1.0 - keep**n for n in range(1, levels)), self.final)
+        rate = self.rate or 0.0
+        return tuple(1.0 - (1.0 - rate) ** n for n in range(1, levels + 1))
+
+
+class GateSpec(Document):
+    """A rule that a round passes or fails, judged on the validation split."""
+
+    metric: GateMetric
+    """accuracy (higher is better) or loss (lower is better)."""
+    max_drop: float | None = Field(None, ge=0)
+    """Largest loss of quality against the same seed's dense round, in the metric's unit: accuracy 0.02 is
+    two points; for loss it is the largest rise."""
+    worst: float | None = None
+    """The worst value that still passes, whatever the dense round reached."""
+    on_fail: Literal["stop", "continue", "fail"] = "stop"
+    """stop ends that seed's branch and keeps its last ticket; continue goes on; fail ends the experiment."""
+
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> "GateSpec":
+        if self.max_drop is None and self.worst is None:
+            raise ValueError(
+                "a gate needs maxDrop (against the dense round) or worst (an absolute value)"
+            )
+        return self
+
+
+class BenchmarkSpec(Document):
+    """What is timed once the tickets are known."""
+
+    batch_sizes: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(
+        (1, 32), min_length=1, max_length=16
+    )
+    """Batch sizes timed, in examples."""
+    warmup: int = Field(10, ge=0, le=100_000)
+    """Untimed passes before the first timed one."""
+    repeats: int = Field(50, ge=5, le=100_000)
+    """Timed passes per batch size, interleaved with the dense network's."""
+
+
+class LimitsSpec(Document):
+    """What the experiment may spend. These may change while it runs."""
+
+    deadline_seconds: int | None = Field(None, ge=1)
+    """Seconds from the first round's start to the end of everything; stands still while suspended."""
+    round_deadline_seconds: int | None = Field(None, ge=1)
+    """Seconds one attempt at a round may take."""
+    max_cost: Money | None = None
+    """Most the rounds may cost, in the prices' currency; a round that is predicted not to fit is not started."""
+    max_gpu_hours: Money | None = None
+    """Most GPU-hours the rounds may use, admitted the same way."""
+    parallelism: int | None = Field(None, ge=1, le=10_000)
+    """Rounds that may run at once; null leaves it to the driver (locally: one per core)."""
+    retries: int = Field(2, ge=0, le=100)
+    """Further attempts after a round's first, when its failure may pass (a lost Pod, an eviction)."""
+
+
+class ArtifactsSpec(Document):
+    """Where rounds leave what they made."""
+
+    uri: str = Field(min_length=1, max_length=1024)
+    """gs://bucket/prefix, or file:///path; locally a relative folder is taken from where the run starts."""
+    persistent_volume_claim: str | None = Field(None, max_length=253)
+    """On a cluster, the claim that is mounted at a file:// uri."""
+
+
+class RunnerSpec(Document):
+    """How a round's Job looks on a cluster; one machine ignores it."""
+
+    image: str | None = Field(None, max_length=1024)
+    """Image of the runner; null takes the operator's default."""
+    resources: dict[str, Any] = {}
+    """Container resources (requests and limits), e.g. {limits: {nvidia.com/gpu: 1}}."""
+    node_selector: dict[str, str] = {}
+    """Labels a node must carry; prices are matched on them."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """Taints the Pods tolerate."""
+    service_account_name: str | None = Field(None, max_length=253)
+    """Service account of the Pods, e.g. for Workload Identity."""
+    queue_name: str | None = Field(None, max_length=253)
+    """Kueue LocalQueue that admits the Jobs."""
+    env: tuple[dict[str, Any], ...] = ()
+    """Further environment variables of the container, in Kubernetes' form."""
+
+
+class ExperimentSpec(Document):
+    """What to prune, on what data, how far, and within which limits."""
+
+    model: ModelSpec
+    """The network."""
+    dataset: DatasetSpec = DatasetSpec()
+    """The data."""
+    training: TrainingSpec = TrainingSpec()
+    """How every arm is trained."""
+    pruning: PruningSpec = PruningSpec()
+    """What is removed and what the survivors restart from."""
+    sparsities: SparsitiesSpec = SparsitiesSpec(rate=0.2, levels=10)
+    """The ladder of levels."""
+    controls: tuple[Control, ...] = ("reinit", "random")
+    """Arms the tickets are compared with: reinit (ticket's mask, new weights), random (random mask with
+    the ticket's per-layer counts, the ticket's weights)."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        (0, 1, 2), min_length=1, max_length=100
+    )
+    """Replicates: each seed is its own initialisation, data order and branch of rounds."""
+    gates: tuple[GateSpec, ...] = Field(
+        (GateSpec(metric="accuracy", max_drop=0.02),), max_length=16
+    )
+    """Rules every ticket is held to."""
+    benchmark: BenchmarkSpec | None = BenchmarkSpec()
+    """What is timed on the kept tickets; null times nothing."""
+    limits: LimitsSpec = LimitsSpec()
+    """What the experiment may spend."""
+    runner: RunnerSpec = RunnerSpec()
+    """How a round's Job looks on a cluster."""
+    artifacts: ArtifactsSpec | None = None
+    """Where rounds leave what they made; null is ./runs/store on one machine."""
+    suspend: bool = False
+    """true starts no further round and stops the running ones, keeping their checkpoints."""
+
+    @field_validator("controls", "seeds", mode="after")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"each value may stand once; {list(values)} repeats one")
+        return values
+
+
+class Metadata(Document):
+    """What Kubernetes keeps about the resource; only name is read."""
+
+    model_config = {"extra": "ignore"}
+
+    name: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    """Name of the experiment: lower-case letters, digits and dashes."""
+    namespace: str | None = None
+    """Namespace, on a cluster."""
+    generation: int | None = None
+    """Counts the changes of spec, on a cluster."""
+    labels: dict[str, str] | None = None
+    """Labels."""
+    annotations: dict[str, str] | None = None
+    """Annotations."""
+
+
+class PruningExperiment(Document):
+    """One experiment: its spec, and the status the driver writes."""
+
+    api_version: Literal["ticketsmith.dev/v1alpha1"] = API_VERSION
+    """ticketsmith.dev/v1alpha1."""
+    kind: Literal["PruningExperiment"] = KIND
+    """PruningExperiment."""
+    metadata: Metadata
+    """Name and labels."""
+    spec: ExperimentSpec
+    """What is asked for."""
+    status: Status | None = None
+    """What came of it; written by the driver alone."""

@@ -1,0 +1,18 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of the real data sets. Absent: a failure in CI, a skip elsewhere."""
+    named = os.environ.get("TICKETSMITH_DATA")
+    if named and (Path(named) / "mnist").is_dir():
+        return Path(named).resolve()
+    reason = f"the real data sets are not there: set TICKETSMITH_DATA (now {named!r}) to their folder"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
