@@ -1,0 +1,261 @@
+"""Exactly the k weights with the highest score, of a whole network, without sorting or joining its tensors.
+
+The bit pattern of a non-negative float, read as an integer, grows with its value. So the k-th highest score is
+found by counting: one pass over the high 16 bits of all scores, then one over the low 16 bits of those that share
+the high bits of the threshold (16-bit floats need only the first). A last pass compares each score with the
+threshold. The scores are read piece by piece through one small buffer; beside the mask nothing grows with the
+network.
+
+Order, everywhere: higher score first; among equal scores the one earlier in parameter order, then in flat
+(row-major) index order. -0 equals +0, infinities are scores like others, NaN is refused. Tensors of one dtype are
+compared in it; where dtypes are mixed, all are compared as fp32, which holds every fp16 and bf16 value exactly.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lottery_tickets.masks import Mask, check_fit
+from lottery_tickets.modules import pieces
+
+PIECE = 1 << 21
+"""Scores looked at at once: small enough for the cache, large enough that a call's overhead does not count."""
+
+_DIGIT = 1 << 16
+_INTEGER = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
+
+
+def select(
+    scores: Mapping[str, Tensor], keep: int, *, among: Mask | None = None, absolute: bool = False
+) -> Mask:
+    """The mask of the `keep` highest scores over all tensors together (order and ties: see the module).
+
+    Args:
+        scores: Parameter name -> scores of any shape, in fp32, bf16 or fp16; the order of names decides ties.
+        keep: Number of weights kept, 0 to the number of survivors.
+        among: Survivors, a bool tensor for each of `scores`; the others stay pruned whatever their score.
+            None: all survive.
+        absolute: Rank by |score|. With raw weights as scores this is magnitude pruning without a copy of them.
+
+    Returns:
+        Name -> bool tensor of the scores' shape, on their device, with exactly `keep` True in all.
+
+    Raises:
+        ValueError: `keep` is out of range, a surviving score is NaN (the tensor is named), a dtype is not one of
+            the three, or `among` does not fit `scores` (all names that do not are listed).
+    """
+    ranking = _Ranking(scores, among, absolute)
+    cut = ranking.cut(keep)
+    mask = {
+        name: torch.empty(s.shape, dtype=torch.bool, device=s.device) for name, s in scores.items()
+    }
+    flat = {name: tensor.view(-1) for name, tensor in mask.items()}
+    ties = cut.ties
+    for piece in ranking.stream():
+        kept = flat[piece.name][piece.start : piece.start + len(piece.keys)]
+        if ties == 0:
+            torch.gt(piece.keys, cut.key, out=kept)
+        else:
+            torch.ge(piece.keys, cut.key, out=kept)
+        if piece.alive is not None:
+            kept &= piece.alive
+        if ties > 0:
+            tied = (piece.keys == cut.key) & kept
+            count = int(torch.count_nonzero(tied))
+            if count > ties:
+                kept[tied.nonzero().squeeze(1)[ties:]] = False
+            ties -= min(ties, count)
+    return mask
+
+
+def select_per_layer(
+    scores: Mapping[str, Tensor],
+    keep: Mapping[str, int],
+    *,
+    among: Mask | None = None,
+    absolute: bool = False,
+) -> Mask:
+    """`select` within each tensor by itself: exactly `keep[name]` weights of tensor `name`.
+
+    Raises:
+        ValueError: As `select`, or `keep` names other tensors than `scores`.
+    """
+    if keep.keys() != scores.keys():
+        raise ValueError(
+            f"keep and scores differ in the tensors {sorted(keep.keys() ^ scores.keys())}"
+        )
+    if among is not None:
+        check_fit(among, scores)
+    mask: Mask = {}
+    for name, tensor in scores.items():
+        survivors = None if among is None else {name: among[name]}
+        mask |= select({name: tensor}, keep[name], among=survivors, absolute=absolute)
+    return mask
+
+
+def threshold(
+    scores: Mapping[str, Tensor], keep: int, *, among: Mask | None = None, absolute: bool = False
+) -> float:
+    """The `keep`-th highest score, exactly: the lowest that `select` with the same arguments keeps.
+
+    Raises:
+        ValueError: As `select`, or `keep` is 0.
+    """
+    if keep == 0:
+        raise ValueError("keep is 0: there is no lowest kept score")
+    ranking = _Ranking(scores, among, absolute)
+    return ranking.value(ranking.cut(keep).key)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Kept is every key above `key`, and the first `ties` of those equal to it."""
+
+    key: int
+    ties: int
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of a tensor's scores, from flat index `start`. `keys` is valid until the next piece is asked for."""
+
+    name: str
+    start: int
+    keys: Tensor
+    """int32, ordered as the scores are; 0, the key of score zero, where the weight is pruned."""
+    alive: Tensor | None
+    """bool, None: all are."""
+
+
+class _Ranking:
+    """Scores as integer keys: equal where the scores are equal, larger where they are larger."""
+
+    def __init__(self, scores: Mapping[str, Tensor], among: Mask | None, absolute: bool) -> None:
+        for name, score in scores.items():
+            if score.dtype not in _INTEGER:
+                raise ValueError(
+                    f"scores of {name!r} are {score.dtype}: give float32, bfloat16 or float16"
+                )
+        if among is not None:
+            check_fit(among, scores)
+        dtypes = {score.dtype for score in scores.values()}
+        self.scores = {name: score.detach() for name, score in scores.items()}
+        self.among = among
+        self.absolute = absolute
+        self.dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
+        self.integer = _INTEGER[self.dtype]
+        self.largest = torch.iinfo(self.integer).max
+        self.infinity = int(torch.tensor(torch.inf, dtype=self.dtype).view(self.integer))
+        self.total = sum(score.numel() for score in scores.values())
+        self.pruned = 0 if among is None else self.total - _kept(among)
+
+    def cut(self, keep: int) -> _Cut:
+        """Where the keys must be cut so that exactly `keep` remain."""
+        survivors = self.total - self.pruned
+        if not 0 <= keep <= survivors:
+            raise ValueError(
+                f"keep is {keep}: use 0 to {survivors}, the number of surviving weights"
+            )
+        lowest = 0 if self.absolute else -self.largest - 1
+        shift = 16 if self.integer == torch.int32 else 0
+        first = lowest >> shift
+        counts = self._histogram(shift, first, self.largest >> shift)
+        self._refuse_nan(counts, shift, first)
+        if keep == 0:
+            return _Cut(self.largest, 0)
+        digit, above = _from_top(counts, keep)
+        key = (first + digit) << shift
+        if shift:
+            # What lies outside of this bin is counted at its edges, which costs less than leaving it out.
+            counts = self._histogram(0, key - 1, key + _DIGIT, clamp=True)[1:-1]
+            digit, further = _from_top(counts, keep - above)
+            key, above = key + digit, above + further
+        return _Cut(key, keep - above)
+
+    def value(self, key: int) -> float:
+        """The score that has this key."""
+        bits = torch.tensor(abs(key), dtype=self.integer)
+        return float(bits.view(self.dtype)) * (-1.0 if key < 0 else 1.0)
+
+    def stream(self) -> Iterator[_Piece]:
+        """The keys of all scores, in parameter order and flat index order."""
+        size = min(PIECE, max((score.numel() for score in self.scores.values()), default=0))
+        buffers: dict[torch.device, Tensor] = {}
+        for name, score in self.scores.items():
+            if score.device not in buffers:
+                shape = (1 if self.absolute else 2, size)
+                buffers[score.device] = torch.empty(shape, dtype=torch.int32, device=score.device)
+            survivors = None if self.among is None else self.among[name].reshape(-1)
+            start = 0
+            for piece in pieces(score, PIECE):
+                end = start + len(piece)
+                keys = self._keys(piece, buffers[score.device][:, : len(piece)])
+                alive = None
+                if survivors is not None:
+                    alive = survivors[start:end].to(score.device)
+                    keys.mul_(alive)
+                yield _Piece(name, start, keys, alive)
+                start = end
+
+    def _keys(self, piece: Tensor, buffer: Tensor) -> Tensor:
+        """Write the keys of a piece into the buffer's first row, and return it."""
+        keys = buffer[0]
+        if piece.dtype == self.dtype:
+            bits = piece.view(self.integer)
+        else:
+            bits = keys
+            keys.view(torch.float32).copy_(piece)
+        if self.absolute:
+            return torch.bitwise_and(bits, self.largest, out=keys)
+        # Sign and magnitude become two's complement: where sign is -1, (m ^ sign) - sign is -m.
+        sign = buffer[1]
+        torch.bitwise_right_shift(keys.copy_(bits), 31, out=sign)
+        return keys.bitwise_and_(self.largest).bitwise_xor_(sign).sub_(sign)
+
+    def _histogram(self, shift: int, low: int, high: int, *, clamp: bool = False) -> Tensor:
+        """How many survivors have `key >> shift` equal to low, low + 1, ..., high."""
+        bins = high - low + 1
+        totals: dict[torch.device, Tensor] = {}
+        for piece in self.stream():
+            digits = piece.keys.bitwise_right_shift_(shift) if shift else piece.keys
+            if clamp:
+                digits.clamp_(low, high)
+            counts = torch.bincount(digits.sub_(low) if low else digits, minlength=bins)
+            if digits.device in totals:
+                totals[digits.device] += counts
+            else:
+                totals[digits.device] = counts
+        total = sum(
+            (counts.cpu() for counts in totals.values()), torch.zeros(bins, dtype=torch.int64)
+        )
+        total[min(max(0, low), high) - low] -= self.pruned
+        return total
+
+    def _refuse_nan(self, counts: Tensor, shift: int, first: int) -> None:
+        """Look for NaN, but only if a digit is counted that infinity and NaN, which lies beyond it, may share."""
+        infinite = self.infinity >> shift
+        if not torch.cat(
+            (counts[: max(0, 1 - infinite - first)], counts[infinite - first :])
+        ).any():
+            return
+        for piece in self.stream():
+            odd = piece.keys.abs() > self.infinity
+            if odd.any():
+                index = piece.start + int(odd.nonzero()[0])
+                raise ValueError(
+                    f"the score of {piece.name!r} at flat index {index} is NaN: scores must be numbers"
+                )
+
+
+def _from_top(counts: Tensor, rank: int) -> tuple[int, int]:
+    """The bin of the `rank`-th element, counted from the last bin down, and how many lie above that bin."""
+    from_top = counts.flip(0).cumsum(0)
+    place = int(torch.searchsorted(from_top, rank))
+    bin_ = len(counts) - 1 - place
+    return bin_, int(from_top[place] - counts[bin_])
+
+
+def _kept(mask: Mask) -> int:
+    return sum(int(torch.count_nonzero(tensor)) for tensor in mask.values())
