@@ -38,7 +38,7 @@ class DatasetSpec(Document):
     uri: str | None = None
     """Folder that holds the data; null looks below $TICKETSMITH_DATA, then asks torchvision to download."""
     options: dict[str, Any] = {}
-    """Options of that data set: validation (images held out), augment, size, limit."""
+    """Options of that data set: validation (images held out), augment, size, limit, grayscale."""
 
 
 class OptimizerSpec(Document):

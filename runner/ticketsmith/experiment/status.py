@@ -54,6 +54,8 @@ class RoundStatus(Document):
     """What it measured."""
     gate: GateVerdict | None = None
     """Whether it passed every gate; null where no gate applies."""
+    ends_branch: bool = False
+    """A ticket that failed a gate whose onFail is not continue: nothing is started from it."""
     duration_seconds: float = 0.0
     """Wall-clock time of all its attempts."""
     gpu_seconds: float = 0.0

@@ -1,0 +1,21 @@
+"""The tickets that no other ticket beats in both sparsity and quality."""
+
+from collections.abc import Iterable
+
+from ticketsmith.experiment.status import ParetoPoint
+
+LIMIT = 100
+"""Points kept, the sparsest first to stay: the status must stay small."""
+
+
+def pareto(points: Iterable[ParetoPoint], higher_is_better: bool) -> tuple[ParetoPoint, ...]:
+    """The non-dominated points by rising sparsity; of equal ones the first given stays.
+
+    A point is dominated if another is at least as good in both and better in one.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    front: list[ParetoPoint] = []
+    for point in sorted(points, key=lambda p: (-p.sparsity, -sign * p.metric)):
+        if not front or sign * point.metric > sign * front[-1].metric:
+            front.append(point)
+    return tuple(reversed(front[:LIMIT]))

@@ -1,0 +1,79 @@
+"""The status as it is written at the end of a call of plan."""
+
+from ticketsmith.experiment.best import best
+from ticketsmith.experiment.book import Book
+from ticketsmith.experiment.budget import ignored_limits
+from ticketsmith.experiment.clock import rfc3339
+from ticketsmith.experiment.conditions import Said, conditions
+from ticketsmith.experiment.endings import Ending
+from ticketsmith.experiment.gates import higher_is_better, ranking_metric
+from ticketsmith.experiment.ledger import arrange
+from ticketsmith.experiment.pareto import pareto
+from ticketsmith.experiment.standing import Standing, progress
+from ticketsmith.experiment.status import ParetoPoint, Phase, Status
+
+
+def summarize(
+    book: Book,
+    standing: Standing,
+    ending: Ending | None,
+    before: Status,
+    generation: int | None,
+    planned: int,
+) -> Status:
+    """The new status; `planned` counts all steps of the spec."""
+    metric = ranking_metric(book.spec.gates)
+    phase, reason, message = _phase(book, standing, ending)
+    goes_on = ending is None and phase != "Suspended"
+    progressing: Said = ("True" if goes_on else "False", reason, message)
+    complete: Said = ("True" if phase == "Succeeded" else "False", reason, message)
+    ignored = ignored_limits(book.spec.limits, book.prices)
+    accepted = "; ".join([f"{planned} rounds are planned at most", *ignored]) + "."
+    chosen = standing.chosen
+    is_old = chosen is not None and book.best is not None and book.best.artifact == chosen.key
+    points = (
+        ParetoPoint(round=ticket.name, sparsity=ticket.sparsity, metric=ticket.metric)
+        for ticket in standing.tickets
+    )
+    rounds, ledger = arrange(book.rounds, book.finished, before.ledger, metric)
+    return Status(
+        observed_generation=generation,
+        phase=phase,
+        reason=reason,
+        progress=progress(book, standing),
+        conditions=conditions(
+            before.conditions,
+            book.now,
+            generation,
+            accepted=("True", "SpecAccepted", accepted),
+            progressing=progressing,
+            complete=complete,
+        ),
+        rounds=rounds,
+        ledger=ledger,
+        best=best(standing.tickets, chosen, len(book.spec.seeds), book.speedup if is_old else None),
+        pareto=pareto(points, higher_is_better(metric)),
+        usage=book.usage,
+        started_at=book.started_at,
+        active_seconds=book.active_seconds,
+        clock_since=book.clock_since,
+        finished_at=None if ending is None else rfc3339(book.now),
+        message=message,
+    )
+
+
+def _phase(book: Book, standing: Standing, ending: Ending | None) -> tuple[Phase, str, str]:
+    """Phase, reason and message."""
+    if ending is not None:
+        return ending.phase, ending.reason, ending.message
+    if book.spec.suspend:
+        return "Suspended", "Suspended", "Suspended: set spec.suspend to false to go on."
+    if not book.rounds:
+        return "Pending", "Waiting", "No round has found a place yet."
+    if standing.cut_by_budget:
+        message = "The budget admits no further round; what was won is being finished."
+        return "Running", "BudgetReached", message
+    running = len(book.running())
+    rounds = "round runs" if running == 1 else "rounds run"
+    message = f"{running} {rounds}, {progress(book, standing)} are settled."
+    return "Running", "RoundsRunning", message
