@@ -1,0 +1,141 @@
+"""Artifacts in a folder: <root>/<key>/<name>. Any number of processes may share it."""
+
+import errno
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ticketsmith.experiment.problems import BadSpec
+from ticketsmith.stores.files import create_text, locked, sha256_of, sync, told
+
+_KEY = re.compile(r"[0-9a-f]{16}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LOCK = ".lock"
+_SCRATCH = ".unfinished"
+
+
+class DirectoryStore:
+    """A Store in a local or shared folder. Folders appear when something is first written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @property
+    def uri(self) -> str:
+        return self.root.as_uri()
+
+    @contextmanager
+    def exclusive(self, key: str) -> Iterator[None]:
+        """See Store.exclusive: a lock on <key>/.lock, held by the open file and so by the process."""
+        folder = self._folder(key)
+        with ExitStack() as held:
+            with told("lock", folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(folder / _LOCK))
+            yield
+
+    def scratch(self, key: str) -> Path:
+        """See Store.scratch. It lies in the store, so that `put` only renames."""
+        folder = self._folder(key) / _SCRATCH
+        with told("create the folder", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def put(self, key: str, name: str, file: Path) -> str:
+        """See Store.put. A file from `scratch` is moved; any other is copied and stays where it is."""
+        target = self._path(key, name)
+        scratch = self.scratch(key)
+        with told("write", target):
+            if file.resolve().parent == scratch.resolve():
+                return _move(file, target)
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                return _move(Path(shutil.copyfile(file, Path(folder) / name)), target)
+
+    def create_text(self, key: str, name: str, text: str) -> bool:
+        """See Store.create_text."""
+        target = self._path(key, name)
+        with told("write", target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return create_text(target, text)
+
+    def read_text(self, key: str, name: str) -> str | None:
+        """See Store.read_text."""
+        path = self._path(key, name)
+        with told("read", path):
+            try:
+                return path.read_bytes().decode()  # as bytes: a text keeps its line ends
+            except FileNotFoundError:
+                return None
+            except UnicodeDecodeError as error:
+                raise BadSpec(
+                    f"{path} is damaged: it is not UTF-8 text; {_redo(path.parent)}"
+                ) from error
+
+    def fetch(self, key: str, name: str, sha256: str | None = None) -> Path:
+        """See Store.fetch."""
+        path = self._path(key, name)
+        with told("read", path):
+            if not path.is_file():
+                raise BadSpec(f"{path} is missing; {_redo(path.parent)}")
+            found = sha256_of(path) if sha256 is not None else None
+        if found != sha256:
+            raise BadSpec(
+                f"{path} is damaged: its SHA-256 is {found}, result.json says {sha256}; {_redo(path.parent)}"
+            )
+        return path
+
+    def remove(self, key: str, name: str) -> None:
+        """See Store.remove."""
+        path = self._path(key, name)
+        with told("remove", path):
+            path.unlink(missing_ok=True)
+
+    def keys(self) -> Iterator[str]:
+        """See Store.keys. Locks and unfinished files alone do not count as stored."""
+        with told("read", self.root):
+            folders = sorted(self.root.iterdir()) if self.root.exists() else []
+        for folder in folders:
+            if _KEY.fullmatch(folder.name) and folder.is_dir():
+                with told("read", folder):
+                    stored = any(_NAME.fullmatch(file.name) for file in folder.iterdir())
+                if stored:
+                    yield folder.name
+
+    def prove_writable(self) -> None:
+        """Write and remove a small file; BadSpec tells why that fails."""
+        with told("write to the artifact store", self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.root, prefix=".probe") as probe:
+                probe.write(b"\0" * 4096)
+                probe.flush()
+
+    def _folder(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise BadSpec(f"{key!r} is not a key of an artifact: write its 16 hex digits")
+        return self.root / key
+
+    def _path(self, key: str, name: str) -> Path:
+        folder = self._folder(key)
+        if not _NAME.fullmatch(name):
+            raise BadSpec(
+                f"{name!r} is not a name for an artifact's file: use letters, digits, dots and dashes"
+            )
+        return folder / name
+
+
+def _move(file: Path, target: Path) -> str:
+    """Rename within the store, both ends synced; the SHA-256 is of the bytes that were synced."""
+    if not file.is_file():
+        raise FileNotFoundError(errno.ENOENT, f"{file} is not there", str(file))
+    sync(file)
+    digest = sha256_of(file)
+    file.replace(target)
+    sync(target.parent)
+    return digest
+
+
+def _redo(folder: Path) -> str:
+    return f"remove {folder} to have the round done again"

@@ -1,0 +1,119 @@
+"""Writing files so that a crash leaves the old one or the new one, never a part; and telling what went wrong."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ticketsmith.experiment.problems import BadSpec
+
+_REMEDY = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    errno.EROFS: "the file system is read-only; choose another folder or mount it for writing",
+    errno.EACCES: "permission is denied; change its permissions or choose another folder",
+    errno.EPERM: "permission is denied; change its permissions or choose another folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; remove it or choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed; remove it or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter folder",
+}
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+
+@contextmanager
+def told(doing: str, path: Path) -> Iterator[None]:
+    """Turn an OSError inside into a BadSpec: `cannot <doing> <path>: what is wrong; what helps`."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDY.get(error.errno or 0, f"{error.strerror or error}; choose another folder")
+        raise BadSpec(f"cannot {doing} {path}: {remedy}") from error
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def aside(target: Path, text: str) -> Iterator[Path]:
+    """`text` in a finished, synced file beside `target`; whatever is still there at the end is removed."""
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".aside", dir=target.parent)
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.chmod(
+            0o666 & ~_umask()
+        )  # mkstemp makes it private; artifacts are for others to read too
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Replace `target` whole: a reader sees the old text or the new one. OSError if that fails."""
+    with aside(target, text) as path:
+        path.replace(target)
+    sync(target.parent)
+
+
+def create_text(target: Path, text: str) -> bool:
+    """Write `target` whole unless it exists; of several at once exactly one wins. OSError if that fails."""
+    with aside(target, text) as path:
+        created = _claim(path, target)
+    if created:
+        sync(target.parent)
+    return created
+
+
+def _claim(path: Path, target: Path) -> bool:
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+    else:
+        return True
+    # Network shares without hard links: a lock makes looking and renaming one step.
+    with locked(target.parent / ".create"):
+        if target.exists():
+            return False
+        path.replace(target)
+        return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`, waiting for it. It ends with the process, however that ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
