@@ -1,0 +1,11 @@
+"""The command line. Imports nothing heavy: every round's process imports its program's entry point anew."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Carry out a command line (without the program's name) and exit with its code."""
+    from ticketsmith.cli.app import carry_out
+
+    sys.exit(carry_out(sys.argv[1:] if arguments is None else list(arguments)))

@@ -1,0 +1,174 @@
+"""ticketsmith run and train: carry an experiment through and say what came of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from ticketsmith.cli.adjust import Changes, adjusted, read_price
+from ticketsmith.cli.bars import BarsView
+from ticketsmith.cli.files import read_experiment
+from ticketsmith.cli.output import Form, people, say, write
+from ticketsmith.cli.place import prices_here, store_uri
+from ticketsmith.cli.plain import PlainView, share
+from ticketsmith.cli.words import duration, plural
+from ticketsmith.experiment.plan import plan
+from ticketsmith.experiment.spec import PruningExperiment
+from ticketsmith.experiment.status import Status
+from ticketsmith.local import tasks
+from ticketsmith.local.children import call
+from ticketsmith.local.continuation import is_answered, status_to_go_on_from
+from ticketsmith.local.dense_only import plan_dense_only
+from ticketsmith.local.driver import Driver
+from ticketsmith.local.interrupt import Interrupt
+from ticketsmith.local.machine import Machine
+from ticketsmith.local.reporting import place_report
+from ticketsmith.local.rundir import RunDirectory
+from ticketsmith.local.silent import SilentView
+from ticketsmith.local.view import View
+from ticketsmith.round import run_round
+from ticketsmith.stores import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says besides the file."""
+
+    changes: Changes
+    runs: Path = Path("runs")
+    price: str | None = None
+    currency: str = "USD"
+    form: Form | None = None
+    report: bool = True
+    quiet: bool = False
+    dense_only: bool = False
+
+
+def run(file: Path, options: Options) -> int:
+    """Run the experiment in `file`; returns the exit code. Problem for anything a person must put right."""
+    price = read_price(options.price)
+    given, text = read_experiment(file)
+    experiment = adjusted(given, options.changes)
+    if options.dense_only:
+        experiment = _named(experiment, f"{experiment.metadata.name[:57]}-dense")
+    directory = RunDirectory(options.runs, experiment)
+    console = people(options.form)
+    stored = directory.read()
+    if stored is not None and is_answered(stored, experiment.spec):
+        if not options.quiet:
+            _introduce(console, directory, "Answered from disk: this experiment has been run.")
+        return _conclude(stored, directory, options, console)
+
+    with console.status("Starting ...") if console.is_terminal else nullcontext():
+        machine = call(tasks.preflight, experiment.spec)
+    store = open_store(store_uri(experiment, options.runs), writable=True).uri
+    interrupt = Interrupt()
+    with directory.locked():
+        stored = directory.read()
+        status = status_to_go_on_from(stored)
+        directory.keep_experiment(text)
+        if not options.quiet:
+            _introduce(console, directory, *_circumstances(machine, experiment, status))
+        with interrupt.listening(), _view(console, options.quiet) as view:
+            finished = Driver(
+                run=directory,
+                store=store,
+                machine=machine,
+                prices=prices_here(price, options.currency, machine, experiment),
+                view=view,
+                execute=run_round,
+                decide=plan_dense_only if options.dense_only else plan,
+                interrupt=interrupt,
+            ).drive(experiment.model_copy(update={"status": status}))
+    if interrupt.received and _phase(finished) == "Suspended":
+        return _stopped(finished, options, console, interrupt)
+    return _conclude(finished, directory, options, console)
+
+
+def _named(experiment: PruningExperiment, name: str) -> PruningExperiment:
+    metadata = experiment.metadata.model_copy(update={"name": name})
+    return experiment.model_copy(update={"metadata": metadata})
+
+
+def _introduce(console: Console, directory: RunDirectory, *lines: str) -> None:
+    say(console, f"Initialized Run: {directory.path}", f"Config Hash: {directory.config_hash}")
+    say(console, *lines, "")
+
+
+def _circumstances(
+    machine: Machine, experiment: PruningExperiment, status: Status | None
+) -> Iterator[str]:
+    places = experiment.spec.limits.parallelism or machine.capacity
+    threads = plural(machine.threads(places), "thread")
+    yield f"Device: {machine.device}; {plural(places, 'round')} at once, {threads} each"
+    if status is not None:
+        settled, planned = share(status)
+        yield f"Going on where it stopped: {settled} of {planned} rounds are settled."
+
+
+@contextmanager
+def _view(console: Console, quiet: bool) -> Iterator[View]:
+    if quiet:
+        yield SilentView()
+    elif console.is_terminal:
+        with BarsView(console) as bars:
+            yield bars
+    else:
+        yield PlainView(lambda line: say(console, line))
+
+
+def _stopped(
+    experiment: PruningExperiment, options: Options, console: Console, interrupt: Interrupt
+) -> int:
+    settled, planned = share(experiment.status or Status())
+    say(
+        console,
+        f"Stopped by {interrupt.received[0].name} with {settled} of {planned} rounds settled; "
+        "the same command goes on from here.",
+    )
+    if options.form is not None:
+        write(experiment.document(), options.form)
+    return interrupt.exit_code
+
+
+def _conclude(
+    experiment: PruningExperiment, directory: RunDirectory, options: Options, console: Console
+) -> int:
+    """Name the artifacts, write the report, say the verdict."""
+    status = experiment.status or Status()
+    won = any(known.state == "Done" for known in status.rounds)
+    if won and status.phase == "Succeeded" and not options.quiet:
+        say(console, f"Training complete. Artifacts saved to {directory.path}/")
+    if won and options.report and not options.dense_only:
+        say(console, "")
+        _report(experiment, directory, options, console)
+    spent = f"{duration(status.usage.duration_seconds)} of work"
+    if status.usage.currency:
+        spent += f", {status.usage.cost:.4f} {status.usage.currency}"
+    verdict = status.message or "It is suspended: set spec.suspend to false and run it again."
+    say(console, "", f"{status.phase}: {verdict} ({spent})")
+    if options.form is not None:
+        write(experiment.document(), options.form)
+    if status.reason == "InvalidSpec":
+        return 2
+    return 0 if status.phase == "Succeeded" else 1
+
+
+def _report(
+    experiment: PruningExperiment, directory: RunDirectory, options: Options, console: Console
+) -> None:
+    store = open_store(store_uri(experiment, options.runs))
+    page = place_report(directory, experiment, store)
+    for words, path in (
+        ("Executive Report generated", page.with_name("executive_summary.md")),
+        ("Quality Plot", page.with_name("report_plot.png")),
+        ("Full Report", page),
+    ):
+        if path.exists():
+            say(console, f"{words}: {path}")
+
+
+def _phase(experiment: PruningExperiment) -> str:
+    return experiment.status.phase if experiment.status else "Pending"

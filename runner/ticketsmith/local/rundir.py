@@ -1,0 +1,107 @@
+"""The folder of a run: <runs>/<experiment>_<config hash>/, and the lock that keeps a second driver out."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ticketsmith.experiment.base import fingerprint
+from ticketsmith.experiment.decision import Event
+from ticketsmith.experiment.problems import BadSpec
+from ticketsmith.experiment.spec import ExperimentSpec, PruningExperiment
+from ticketsmith.stores.files import told, write_text
+
+RESOURCE = "resource.json"
+EXPERIMENT = "experiment.yaml"
+_PASSING = {"limits", "suspend", "runner", "artifacts"}
+"""Fields of spec that do not decide results; they may change from one run of the file to the next."""
+
+
+def config_hash(spec: ExperimentSpec) -> str:
+    """Eight hex digits over everything in the spec that decides results."""
+    return fingerprint(spec.model_dump(mode="json", exclude=_PASSING), digits=8)
+
+
+class RunDirectory:
+    """One run's files. Nothing is created before `locked`."""
+
+    def __init__(self, runs: Path, experiment: PruningExperiment) -> None:
+        self.config_hash = config_hash(experiment.spec)
+        self.path = runs / f"{experiment.metadata.name}_{self.config_hash}"
+
+    @property
+    def resource(self) -> Path:
+        return self.path / RESOURCE
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def log(self, name: str, attempt: int) -> Path:
+        """What one attempt at a round prints."""
+        return self.path / "logs" / f"{name}.{attempt}.log"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the folder and be its only driver until the end; BadSpec names the process that already is."""
+        with told("create the run", self.path):
+            (self.path / "logs").mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = os.pread(handle, 20, 0).decode().strip() or "unknown"
+                raise BadSpec(
+                    f"{self.path} is already being run by process {pid}: wait for it to end, or stop it first"
+                ) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self) -> PruningExperiment | None:
+        """The resource as last written; None before the first time. BadSpec if the file is damaged."""
+        return read_resource(self.path)
+
+    def write(self, experiment: PruningExperiment) -> None:
+        """Keep spec and status."""
+        path = self.resource
+        with told("write", path):
+            write_text(path, json.dumps(experiment.document(), indent=2, ensure_ascii=False) + "\n")
+
+    def keep_experiment(self, text: str) -> None:
+        """Keep the file as the person gave it."""
+        path = self.path / EXPERIMENT
+        with told("write", path):
+            write_text(path, text)
+
+    def append_event(self, event: Event, now: float) -> None:
+        """Add a line to events.log."""
+        moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        path = self.path / "events.log"
+        line = f"{moment} {event.kind} {event.reason} {event.round or '-'} {event.message}\n"
+        with told("write", path), path.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+
+
+def read_resource(run: Path) -> PruningExperiment | None:
+    """Spec and status of a run directory; None where there are none. BadSpec if the file is damaged."""
+    path = run / RESOURCE
+    with told("read", path):
+        if not path.exists():
+            return None
+        text = path.read_bytes()
+    try:
+        return PruningExperiment.model_validate_json(text)
+    except ValidationError as error:
+        raise BadSpec(
+            f"{path} is damaged or from another version ({error.errors()[0]['msg']}): remove it to plan the run "
+            "anew; finished rounds answer from the store"
+        ) from error
