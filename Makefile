@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types contracts lock setup setup-dev clean
+# `docs` is also a folder, and `make docs` is to run whenever it is asked for.
+.PHONY: docs help demo test check lint format types contracts lock setup setup-dev clean
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +57,9 @@ check: lint types contracts  ## The fast part: format, lint, types, import contr
 
 test: lint types contracts  ## Everything, real data and a real browser included.
 	$(BIN)/pytest -n auto
+
+docs: setup-dev  ## Write the generated pages anew.
+	$(BIN)/python -m ticketsmith.experiment.reference > docs/experiment.md
 
 lock: setup-dev  ## Write the lock files anew from pyproject.toml.
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
