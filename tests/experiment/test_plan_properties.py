@@ -359,7 +359,7 @@ worlds = st.builds(Chaos, small, small, small, small, small, small)
 prices = st.sampled_from([Prices(), Prices(Decimal("3.6"), "USD", 1)])
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(spec=specs, chaos=worlds, price=prices, random=st.randoms(use_true_random=True))
 def test_every_history_ends_well_behaved(
     make_experiment: Callable[..., PruningExperiment],

@@ -31,10 +31,7 @@ def summarize(
     accepted = "; ".join([f"{planned} rounds are planned at most", *ignored]) + "."
     chosen = standing.chosen
     is_old = chosen is not None and book.best is not None and book.best.artifact == chosen.key
-    points = (
-        ParetoPoint(round=ticket.name, sparsity=ticket.sparsity, metric=ticket.metric)
-        for ticket in standing.tickets
-    )
+    front = pareto(standing.tickets, higher_is_better(metric))
     rounds, ledger = arrange(book.rounds, book.finished, before.ledger, metric)
     return Status(
         observed_generation=generation,
@@ -52,7 +49,9 @@ def summarize(
         rounds=rounds,
         ledger=ledger,
         best=best(standing.tickets, chosen, len(book.spec.seeds), book.speedup if is_old else None),
-        pareto=pareto(points, higher_is_better(metric)),
+        pareto=tuple(
+            ParetoPoint(round=t.name, sparsity=t.sparsity, metric=t.metric) for t in front
+        ),
         usage=book.usage,
         started_at=book.started_at,
         active_seconds=book.active_seconds,
