@@ -12,12 +12,9 @@ from pypdf import PdfReader
 from ticketsmith.experiment.contract import ReportRound
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.results import Progress
-from ticketsmith.local import rundir
 from ticketsmith.report import write_report
 from ticketsmith.report.__main__ import main
 from ticketsmith.report.carry_out import carry_out
-from ticketsmith.report.runs import load_run
-from ticketsmith.report.view import config_hash
 from ticketsmith.stores import open_store
 
 Make = Callable[..., Path]
@@ -237,8 +234,3 @@ def test_a_report_round_refuses_a_resource_that_is_none(tmp_path: Path) -> None:
     task = ReportRound(name="report", experiment="x", runner_version="0", resource={"spec": {}})
     with pytest.raises(BadSpec, match=r"resource\..* of the report round is wrong"):
         carry_out(task, open_store(str(tmp_path)), progress=lambda progress: None)
-
-
-def test_the_config_hash_is_the_drivers(make_run: Make) -> None:
-    spec = load_run(make_run(timed=False)).experiment.spec
-    assert config_hash(spec) == rundir.config_hash(spec)

@@ -25,7 +25,6 @@ from ticketsmith.local import tasks
 from ticketsmith.local.children import call
 from ticketsmith.local.machine import Machine
 from ticketsmith.local.outlook import Ahead, estimate_rest, look_ahead
-from ticketsmith.local.rundir import config_hash
 from ticketsmith.stores import open_store
 
 
@@ -119,7 +118,7 @@ def _document(
     ]
     document: dict[str, Any] = {
         "experiment": experiment.metadata.name,
-        "configHash": config_hash(experiment.spec),
+        "configHash": experiment.spec.config_hash,
         "rounds": rounds,
     }
     if cost is not None:
@@ -146,7 +145,7 @@ def _show(
     cost: Cost | None,
 ) -> None:
     spec = experiment.spec
-    say(console, f"Experiment: {experiment.metadata.name}", f"Config Hash: {config_hash(spec)}")
+    say(console, f"Experiment: {experiment.metadata.name}", f"Config Hash: {spec.config_hash}")
     say(console, f"Device: {machine.device}", "")
     say(console, f"{spec.model.name} on {spec.dataset.name}; the rounds of seed {spec.seeds[0]}:")
     console.print(_tree(ahead, spec.seeds[0]))
@@ -210,9 +209,9 @@ def _show_cost(
         console,
         f"{plural(left, 'round')} to do, {places} at once: about {duration(total.wall_seconds)} "
         f"({duration(total.work_seconds)} of work), if every gate passes.",
-        f"Measured here: {cost.step_seconds * 1000:.3g} ms a training step (median of {cost.steps_timed}, one "
-        f"process alone), {cost.steps:,} steps a round, and one whole round of the fewest steps. Rounds side by side "
-        "slow each other down somewhat.",
+        f"Measured here, one process alone: {cost.step_seconds * 1000:.3g} ms a training step (median of "
+        f"{cost.steps_timed}; a round has {cost.steps:,}) and one whole round of the fewest steps. "
+        "Rounds side by side slow each other down somewhat.",
     )
     if total.cost is not None:
         say(console, f"Cost: about {total.cost:.4f} {cost.prices.currency}.")

@@ -25,8 +25,20 @@ class Document(BaseModel):
     )
 
     def document(self) -> dict[str, Any]:
-        """The value as plain JSON types, camelCase, without fields that are unset (None)."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """The value as plain JSON types, camelCase, without fields that are unset (None); reads back equal."""
+        plain = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        _say_meant_nulls(self, plain)
+        return plain
+
+
+def _say_meant_nulls(value: Document, plain: dict[str, Any]) -> None:
+    """Put null where None is not the default: left out, it would read back as the default."""
+    for name, field in type(value).model_fields.items():
+        inner, alias = getattr(value, name), field.alias or name
+        if isinstance(inner, Document):
+            _say_meant_nulls(inner, plain[alias])
+        elif inner is None and field.default is not None and not field.is_required():
+            plain[alias] = None
 
 
 def canonical_json(value: Any) -> str:

@@ -80,8 +80,7 @@ def report_round(experiment: PruningExperiment, world: World, status: Status) ->
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"name": experiment.metadata.name},
-            # null is said: an unset benchmark would read as the default one.
-            "spec": experiment.spec.model_dump(mode="json", by_alias=True),
+            "spec": experiment.spec.document(),
             "status": status.document(),
         },
     )

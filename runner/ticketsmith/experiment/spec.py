@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ticketsmith.experiment.base import API_VERSION, KIND, Document
+from ticketsmith.experiment.base import API_VERSION, KIND, Document, fingerprint
 from ticketsmith.experiment.duration import Duration, PositiveDuration
 from ticketsmith.experiment.status import Status
 
@@ -286,6 +286,12 @@ class ExperimentSpec(Document):
     """Where rounds leave what they made; null is ./runs/store on one machine."""
     suspend: bool = False
     """true starts no further round and stops the running ones, keeping their checkpoints."""
+
+    @property
+    def config_hash(self) -> str:
+        """Eight hex digits over everything that decides results; what only says where and how far may change."""
+        passing = {"limits", "suspend", "runner", "artifacts"}
+        return fingerprint(self.model_dump(mode="json", exclude=passing), digits=8)
 
     @field_validator("controls", "seeds", mode="after")
     @classmethod

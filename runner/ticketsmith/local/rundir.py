@@ -10,28 +10,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ticketsmith.experiment.base import fingerprint
 from ticketsmith.experiment.decision import Event
 from ticketsmith.experiment.problems import BadSpec
-from ticketsmith.experiment.spec import ExperimentSpec, PruningExperiment
+from ticketsmith.experiment.spec import PruningExperiment
 from ticketsmith.stores.files import told, write_text
 
 RESOURCE = "resource.json"
 EXPERIMENT = "experiment.yaml"
-_PASSING = {"limits", "suspend", "runner", "artifacts"}
-"""Fields of spec that do not decide results; they may change from one run of the file to the next."""
-
-
-def config_hash(spec: ExperimentSpec) -> str:
-    """Eight hex digits over everything in the spec that decides results."""
-    return fingerprint(spec.model_dump(mode="json", exclude=_PASSING), digits=8)
 
 
 class RunDirectory:
     """One run's files. Nothing is created before `locked`."""
 
     def __init__(self, runs: Path, experiment: PruningExperiment) -> None:
-        self.config_hash = config_hash(experiment.spec)
+        self.config_hash = experiment.spec.config_hash
         self.path = runs / f"{experiment.metadata.name}_{self.config_hash}"
 
     @property

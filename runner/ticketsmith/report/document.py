@@ -79,23 +79,18 @@ def _run(view: View) -> list[Flowable]:
     ]
     story += [Paragraph(_plain(sentence), _CAUTION) for sentence in view.warnings]
     story += _table(view.key_results, headed=False)
-    plot = view.picture("report_plot")
+    story += [Spacer(1, 8), *_pictures(view.pictures[:2])]
     if view.reading:
         points = [
             Paragraph(_plain(sentence), _TEXT, bulletText="\N{BULLET}") for sentence in view.reading
         ]
         story += [Paragraph("What this means", _HEAD), *_spaced(points)]
-    if plot:
-        story += [Spacer(1, 8), *_pictures([plot], columns=1)]
-    others = [one for one in view.pictures if one is not plot]
-    if others:
-        story += [Paragraph("In pictures", _HEAD), *_pictures(others)]
+    story += _pictures(view.pictures[2:])
     for table in (view.results, view.speeds, view.spending):
         if table:
             story += _table(table)
     story.append(Paragraph("How it was measured", _HEAD))
     story += _spaced([Paragraph(_plain(paragraph), _TEXT) for paragraph in view.method])
-    story += _table(view.environments)
     story += [
         Paragraph("Do it again", _HEAD),
         Paragraph(
@@ -105,6 +100,7 @@ def _run(view: View) -> list[Flowable]:
             ),
             _TEXT,
         ),
+        *_table(view.environments),
     ]
     return story
 
@@ -150,24 +146,23 @@ def _longest(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def _pictures(pictures: Sequence[Picture], columns: int = 2) -> list[Flowable]:
-    """Pictures in rows of `columns`, each with title and caption."""
-    width = (_WIDTH - _GAP) / 2 if columns == 2 else 0.72 * _WIDTH
+def _pictures(pictures: Sequence[Picture]) -> list[Flowable]:
+    """Pictures two by two, each with title and caption."""
+    width = (_WIDTH - _GAP) / 2
+    style = TableStyle(
+        [
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (0, -1), 0),
+            ("RIGHTPADDING", (0, 0), (0, -1), _GAP / 2),
+            ("LEFTPADDING", (1, 0), (1, -1), _GAP / 2),
+            ("RIGHTPADDING", (1, 0), (1, -1), 0),
+        ]
+    )
     rows: list[Flowable] = []
-    for start in range(0, len(pictures), columns):
-        cells = [_picture(one, width) for one in pictures[start : start + columns]]
-        cells += [[Spacer(1, 1)] for _ in range(columns - len(cells))]
-        grid = Grid([cells], colWidths=[width + (_GAP if columns == 2 else 0) / 2] * columns)
-        grid.setStyle(
-            TableStyle(
-                [
-                    ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                    ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                    ("RIGHTPADDING", (0, 0), (-1, -1), 0),
-                ]
-            )
-        )
-        rows.append(KeepTogether([grid, Spacer(1, 8)]))
+    for start in range(0, len(pictures), 2):
+        cells = [_picture(one, width) for one in pictures[start : start + 2]]
+        cells += [[Spacer(1, 1)] for _ in range(2 - len(cells))]
+        rows.append(KeepTogether([Grid([cells], colWidths=[_WIDTH / 2] * 2, style=style)]))
     return rows
 
 

@@ -6,8 +6,7 @@ from datetime import datetime
 
 import yaml
 
-from ticketsmith.experiment.base import API_VERSION, KIND, fingerprint
-from ticketsmith.experiment.spec import ExperimentSpec
+from ticketsmith.experiment.base import API_VERSION, KIND
 from ticketsmith.report.findings import Row, rows, smallest_batch
 from ticketsmith.report.pictures import Picture, pictures_of
 from ticketsmith.report.runs import Run
@@ -90,15 +89,9 @@ def view(run: Run, prefix: str = "") -> View:
         method=_method(run, table),
         spec=_spec(run),
         seeds=", ".join(str(seed) for seed in spec.seeds),
-        config_hash=config_hash(spec),
+        config_hash=spec.config_hash,
         finished=_day(run.status.finished_at),
     )
-
-
-def config_hash(spec: ExperimentSpec) -> str:
-    """Eight hex digits over everything in the spec that decides results."""
-    decisive = spec.model_dump(mode="json", exclude={"limits", "suspend", "runner", "artifacts"})
-    return fingerprint(decisive, digits=8)
 
 
 def _facts(run: Run, table: Sequence[Row]) -> tuple[Fact, ...]:
