@@ -148,7 +148,7 @@ def _bytes(shape: Sequence[int]) -> int:
 
 def _pack(kept: Tensor) -> Tensor:
     flat = kept.detach().cpu().reshape(-1).to(torch.uint8)
-    padded = torch.zeros(_bytes(flat.shape), 8, dtype=torch.uint8)
+    padded = torch.zeros(_bytes(flat.shape), 8, dtype=torch.uint8, device="cpu")
     padded.view(-1)[: len(flat)] = flat
     return padded.bitwise_left_shift_(_PLACES).sum(1, dtype=torch.uint8)
 
@@ -158,4 +158,4 @@ def _unpack(packed: Tensor, shape: list[int]) -> Tensor:
     return bits[: math.prod(shape)].to(torch.bool).view(shape)
 
 
-_PLACES = torch.arange(8, dtype=torch.uint8)
+_PLACES = torch.arange(8, dtype=torch.uint8, device="cpu")

@@ -72,8 +72,8 @@ def prune(
 def random_like(mask: Mask, generator: torch.Generator) -> Mask:
     """A random mask that keeps as many weights of each tensor as `mask` does, drawn from all of its weights.
 
-    This is the control that separates which weights are kept from how many (Frankle & Carbin 2019, section 2, keep
-    the structure and redraw the weights instead; random masks: Liu et al. 2019, 1810.05270).
+    The control that tells which weights are kept from how many a layer keeps: the same as shuffling the mask
+    within each layer (the ablation of Frankle et al. 2021, 2009.08576).
     """
     drawn: Mask = {}
     for name, (keep, _) in masks.counts(mask).items():

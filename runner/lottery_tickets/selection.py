@@ -11,8 +11,11 @@ Order, everywhere: higher score first; among equal scores the one earlier in par
 compared in it; where dtypes are mixed, all are compared as fp32, which holds every fp16 and bf16 value exactly.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,9 +23,13 @@ from torch import Tensor
 from lottery_tickets.masks import Mask, check_fit
 from lottery_tickets.modules import pieces
 
-PIECE = 1 << 21
+PIECE = 1 << 19
 """Scores looked at at once: small enough for the cache, large enough that a call's overhead does not count."""
 
+WORKERS = 8
+"""Threads at most, each with a piece of its own (about 6 MB of buffers)."""
+
+_T = TypeVar("_T")
 _DIGIT = 1 << 16
 _INTEGER = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
 
@@ -48,25 +55,20 @@ def select(
     """
     ranking = _Ranking(scores, among, absolute)
     cut = ranking.cut(keep)
-    mask = {
-        name: torch.empty(s.shape, dtype=torch.bool, device=s.device) for name, s in scores.items()
-    }
-    flat = {name: tensor.view(-1) for name, tensor in mask.items()}
-    ties = cut.ties
-    for piece in ranking.stream():
-        kept = flat[piece.name][piece.start : piece.start + len(piece.keys)]
-        if ties == 0:
-            torch.gt(piece.keys, cut.key, out=kept)
-        else:
-            torch.ge(piece.keys, cut.key, out=kept)
-        if piece.alive is not None:
-            kept &= piece.alive
-        if ties > 0:
-            tied = (piece.keys == cut.key) & kept
-            count = int(torch.count_nonzero(tied))
-            if count > ties:
-                kept[tied.nonzero().squeeze(1)[ties:]] = False
-            ties -= min(ties, count)
+    mask = {n: torch.empty(s.shape, dtype=torch.bool, device=s.device) for n, s in scores.items()}
+    flat = {name: kept.view(-1) for name, kept in mask.items()}
+
+    def keep_from_cut(stream: Iterator[_Piece]) -> None:
+        for piece in stream:
+            kept = flat[piece.name][piece.start : piece.start + len(piece.keys)]
+            # Compared as integers first: torch is slow to compare integers into a bool tensor.
+            kept.copy_(piece.keys.ge_(cut.key))
+            if piece.alive is not None:
+                kept &= piece.alive
+
+    ranking.share(keep_from_cut)
+    if cut.surplus:
+        ranking.share(lambda stream: _drop_ties(stream, cut, flat), workers=1)
     return mask
 
 
@@ -111,22 +113,43 @@ def threshold(
 
 @dataclass(frozen=True)
 class _Cut:
-    """Kept is every key above `key`, and the first `ties` of those equal to it."""
+    """Kept is every key above `key`, and the first `ties` of those equal to it, but not the last `surplus`."""
 
     key: int
     ties: int
+    surplus: int
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some of a tensor's scores, from flat index `start`. `keys` is valid until the next piece is asked for."""
+    """Some of a tensor's scores, from flat index `start`; its keys last until the next piece is asked for."""
 
     name: str
     start: int
     keys: Tensor
     """int32, ordered as the scores are; 0, the key of score zero, where the weight is pruned."""
+    spare: Tensor
+    """Room for as many int32, for whoever has the piece."""
     alive: Tensor | None
     """bool, None: all are."""
+
+
+def _drop_ties(stream: Iterator[_Piece], cut: _Cut, flat: Mask) -> None:
+    """Take the last `cut.surplus` of the tied weights out of the mask again."""
+    ties, surplus = cut.ties, cut.surplus
+    for piece in stream:
+        tied = torch.eq(piece.keys, cut.key, out=piece.spare)
+        if piece.alive is not None:
+            tied.mul_(piece.alive)
+        if not tied.max():
+            continue
+        count = int(torch.count_nonzero(tied))
+        if count > ties:
+            flat[piece.name][piece.start + tied.nonzero().squeeze(1)[ties:]] = False
+            surplus -= count - ties
+        ties -= min(ties, count)
+        if surplus == 0:
+            break
 
 
 class _Ranking:
@@ -142,12 +165,15 @@ class _Ranking:
             check_fit(among, scores)
         dtypes = {score.dtype for score in scores.values()}
         self.scores = {name: score.detach() for name, score in scores.items()}
-        self.among = among
+        self.survivors = None if among is None else {n: m.reshape(-1) for n, m in among.items()}
+        self.lock = Lock()
         self.absolute = absolute
         self.dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
         self.integer = _INTEGER[self.dtype]
         self.largest = torch.iinfo(self.integer).max
-        self.infinity = int(torch.tensor(torch.inf, dtype=self.dtype).view(self.integer))
+        self.infinity = int(
+            torch.tensor(torch.inf, dtype=self.dtype, device="cpu").view(self.integer)
+        )
         self.total = sum(score.numel() for score in scores.values())
         self.pruned = 0 if among is None else self.total - _kept(among)
 
@@ -164,7 +190,7 @@ class _Ranking:
         counts = self._histogram(shift, first, self.largest >> shift)
         self._refuse_nan(counts, shift, first)
         if keep == 0:
-            return _Cut(self.largest, 0)
+            return _Cut(self.largest, 0, 0)
         digit, above = _from_top(counts, keep)
         key = (first + digit) << shift
         if shift:
@@ -172,64 +198,95 @@ class _Ranking:
             counts = self._histogram(0, key - 1, key + _DIGIT, clamp=True)[1:-1]
             digit, further = _from_top(counts, keep - above)
             key, above = key + digit, above + further
-        return _Cut(key, keep - above)
+        ties = keep - above
+        return _Cut(key, ties, surplus=int(counts[digit]) - ties)
 
     def value(self, key: int) -> float:
         """The score that has this key."""
-        bits = torch.tensor(abs(key), dtype=self.integer)
+        bits = torch.tensor(abs(key), dtype=self.integer, device="cpu")
         return float(bits.view(self.dtype)) * (-1.0 if key < 0 else 1.0)
 
-    def stream(self) -> Iterator[_Piece]:
-        """The keys of all scores, in parameter order and flat index order."""
-        size = min(PIECE, max((score.numel() for score in self.scores.values()), default=0))
-        buffers: dict[torch.device, Tensor] = {}
+    def share(self, work: Callable[[Iterator[_Piece]], _T], *, workers: int = WORKERS) -> list[_T]:
+        """Give every piece to one of at most `workers`; returns what each of them made of its pieces.
+
+        One worker gets all pieces in parameter order and flat index order.
+
+        The workers are threads that use no further threads. Left to torch, every operation on a piece would be
+        split and joined, and on a busy machine wait each time for a thread that is not running.
+        """
+        source = self._pieces()
+        threads = torch.get_num_threads()
+        on_cpu = all(score.device.type == "cpu" for score in self.scores.values())
+        workers = min(threads if on_cpu else 1, workers, 1 + self.total // PIECE)
+
+        def run(_: int) -> _T:
+            torch.set_num_threads(1)
+            return work(self._keyed(source))
+
+        try:
+            if workers == 1:
+                return [run(0)]
+            with ThreadPoolExecutor(workers) as pool:
+                return list(pool.map(run, range(workers)))
+        finally:
+            torch.set_num_threads(threads)
+
+    def _pieces(self) -> Iterator[tuple[str, int, Tensor]]:
         for name, score in self.scores.items():
-            if score.device not in buffers:
-                shape = (1 if self.absolute else 2, size)
-                buffers[score.device] = torch.empty(shape, dtype=torch.int32, device=score.device)
-            survivors = None if self.among is None else self.among[name].reshape(-1)
             start = 0
             for piece in pieces(score, PIECE):
-                end = start + len(piece)
-                keys = self._keys(piece, buffers[score.device][:, : len(piece)])
-                alive = None
-                if survivors is not None:
-                    alive = survivors[start:end].to(score.device)
-                    keys.mul_(alive)
-                yield _Piece(name, start, keys, alive)
-                start = end
+                yield name, start, piece
+                start += len(piece)
 
-    def _keys(self, piece: Tensor, buffer: Tensor) -> Tensor:
-        """Write the keys of a piece into the buffer's first row, and return it."""
-        keys = buffer[0]
+    def _keyed(self, source: Iterator[tuple[str, int, Tensor]]) -> Iterator[_Piece]:
+        size = min(PIECE, max((score.numel() for score in self.scores.values()), default=0))
+        buffers: dict[torch.device, Tensor] = {}
+        while True:
+            with self.lock:
+                taken = next(source, None)
+            if taken is None:
+                return
+            name, start, piece = taken
+            if piece.device not in buffers:
+                buffers[piece.device] = torch.empty(
+                    (2, size), dtype=torch.int32, device=piece.device
+                )
+            keys, spare = buffers[piece.device][:, : len(piece)]
+            self._write_keys(piece, keys, spare)
+            alive = None
+            if self.survivors is not None:
+                alive = self.survivors[name][start : start + len(piece)].to(piece.device)
+                keys.mul_(alive)
+            yield _Piece(name, start, keys, spare, alive)
+
+    def _write_keys(self, piece: Tensor, keys: Tensor, spare: Tensor) -> None:
         if piece.dtype == self.dtype:
             bits = piece.view(self.integer)
         else:
             bits = keys
             keys.view(torch.float32).copy_(piece)
         if self.absolute:
-            return torch.bitwise_and(bits, self.largest, out=keys)
+            torch.bitwise_and(bits, self.largest, out=keys)
+            return
         # Sign and magnitude become two's complement: where sign is -1, (m ^ sign) - sign is -m.
-        sign = buffer[1]
-        torch.bitwise_right_shift(keys.copy_(bits), 31, out=sign)
-        return keys.bitwise_and_(self.largest).bitwise_xor_(sign).sub_(sign)
+        sign = torch.bitwise_right_shift(keys.copy_(bits), 31, out=spare)
+        keys.bitwise_and_(self.largest).bitwise_xor_(sign).sub_(sign)
 
     def _histogram(self, shift: int, low: int, high: int, *, clamp: bool = False) -> Tensor:
         """How many survivors have `key >> shift` equal to low, low + 1, ..., high."""
         bins = high - low + 1
-        totals: dict[torch.device, Tensor] = {}
-        for piece in self.stream():
-            digits = piece.keys.bitwise_right_shift_(shift) if shift else piece.keys
-            if clamp:
-                digits.clamp_(low, high)
-            counts = torch.bincount(digits.sub_(low) if low else digits, minlength=bins)
-            if digits.device in totals:
-                totals[digits.device] += counts
-            else:
-                totals[digits.device] = counts
-        total = sum(
-            (counts.cpu() for counts in totals.values()), torch.zeros(bins, dtype=torch.int64)
-        )
+
+        def count(stream: Iterator[_Piece]) -> Tensor:
+            total = torch.zeros(bins, dtype=torch.int64, device="cpu")
+            for piece in stream:
+                digits = piece.keys.bitwise_right_shift_(shift) if shift else piece.keys
+                if clamp:
+                    digits.clamp_(low, high)
+                counts = torch.bincount(digits.sub_(low) if low else digits, minlength=bins)
+                total = total.to(counts.device).add_(counts)
+            return total.cpu()
+
+        total = torch.stack(self.share(count)).sum(0)
         total[min(max(0, low), high) - low] -= self.pruned
         return total
 
@@ -240,13 +297,17 @@ class _Ranking:
             (counts[: max(0, 1 - infinite - first)], counts[infinite - first :])
         ).any():
             return
-        for piece in self.stream():
-            odd = piece.keys.abs() > self.infinity
-            if odd.any():
-                index = piece.start + int(odd.nonzero()[0])
-                raise ValueError(
-                    f"the score of {piece.name!r} at flat index {index} is NaN: scores must be numbers"
-                )
+
+        def look(stream: Iterator[_Piece]) -> None:
+            for piece in stream:
+                odd = piece.keys.abs() > self.infinity
+                if odd.any():
+                    index = piece.start + int(odd.nonzero()[0])
+                    raise ValueError(
+                        f"the score of {piece.name!r} at flat index {index} is NaN: scores must be numbers"
+                    )
+
+        self.share(look, workers=1)
 
 
 def _from_top(counts: Tensor, rank: int) -> tuple[int, int]:

@@ -70,9 +70,9 @@ def test_init_writes_a_commented_file_that_is_valid(
 
 @pytest.mark.slow
 def test_plan_shows_the_rounds_and_an_estimate_and_starts_nothing(
-    ticketsmith: Run, experiment: Path
+    here: Run, experiment: Path
 ) -> None:
-    done = ticketsmith("plan", "tiny.yaml", "--price", "0.35")
+    done = here("plan", "tiny.yaml", "--price", "0.35")
     assert done.returncode == 0, done.stderr
     for words in (
         "└── ticket-s0-l01  50.0%",
@@ -84,7 +84,7 @@ def test_plan_shows_the_rounds_and_an_estimate_and_starts_nothing(
         assert words in done.stdout
     assert "ms a training step (median of" in done.stdout
     assert [p.name for p in experiment.parent.iterdir()] == ["tiny.yaml"]
-    document = yaml.safe_load(ticketsmith("plan", "tiny.yaml", "-o", "yaml").stdout)
+    document = yaml.safe_load(here("plan", "tiny.yaml", "-o", "yaml").stdout)
     assert [r["parents"] for r in document["rounds"]][:3] == [
         [],
         ["dense-s0"],

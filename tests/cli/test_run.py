@@ -30,9 +30,9 @@ def matches(lines: list[str], *patterns: str) -> None:
 
 
 def test_a_run_says_the_lines_people_know_and_a_second_answers_from_disk(
-    ticketsmith: Run, experiment: Path
+    here: Run, experiment: Path
 ) -> None:
-    done = ticketsmith("run", "tiny.yaml", "--price", "3600")
+    done = here("run", "tiny.yaml", "--price", "3600")
     assert done.returncode == 0, done.stderr
     matches(
         done.stdout.splitlines(),
@@ -57,7 +57,7 @@ def test_a_run_says_the_lines_people_know_and_a_second_answers_from_disk(
 
     before = (folder / "resource.json").read_bytes()
     logs = sorted((folder / "logs").iterdir())
-    again = ticketsmith("run", "tiny.yaml", "-o", "json")
+    again = here("run", "tiny.yaml", "-o", "json")
     assert again.returncode == 0
     assert "Answered from disk" in again.stderr
     resource = json.loads(again.stdout)
@@ -69,7 +69,7 @@ def test_a_run_says_the_lines_people_know_and_a_second_answers_from_disk(
     # Another file for the same work starts rounds, and every one answers from the store.
     other = experiment.with_name("other.yaml")
     other.write_text(experiment.read_text().replace("name: tiny", "name: other"))
-    shared = ticketsmith("run", "other.yaml", "-o", "yaml", "--no-report")
+    shared = here("run", "other.yaml", "-o", "yaml", "--no-report")
     assert shared.returncode == 0, shared.stderr
     keys = {r["name"]: r["key"] for r in yaml.safe_load(shared.stdout)["status"]["rounds"]}
     first = {r["name"]: r["key"] for r in resource["status"]["rounds"]}
@@ -77,7 +77,7 @@ def test_a_run_says_the_lines_people_know_and_a_second_answers_from_disk(
         k: v for k, v in first.items() if k != "report"
     }
 
-    planned = ticketsmith("plan", "tiny.yaml", "-o", "json", "--no-calibrate")
+    planned = here("plan", "tiny.yaml", "-o", "json", "--no-calibrate")
     assert [r["done"] for r in json.loads(planned.stdout)["rounds"]] == [
         True,
         True,
@@ -85,7 +85,7 @@ def test_a_run_says_the_lines_people_know_and_a_second_answers_from_disk(
         False,
         False,
     ]
-    assert "ticket-s0-l01" in ticketsmith("status", str(folder)).stdout
+    assert "ticket-s0-l01" in here("status", str(folder)).stdout
 
 
 def test_the_old_names_do_the_same(ticketsmith: Run, experiment: Path) -> None:
@@ -110,51 +110,65 @@ def test_the_old_names_do_the_same(ticketsmith: Run, experiment: Path) -> None:
 
 
 def test_a_run_whose_gate_nothing_passes_fails_and_still_reports(
-    ticketsmith: Run, experiment: Path
+    here: Run, experiment: Path
 ) -> None:
     text = experiment.read_text().replace("maxDrop: 0.5", "worst: 1.01")
     experiment.write_text(text)
-    done = ticketsmith("run", "tiny.yaml", "-o", "json")
+    done = here("run", "tiny.yaml", "-o", "json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"]["reason"] == "NoTicketPassed"
     assert "Gate: failed" in done.stderr
     assert "Full Report: " in done.stderr
 
 
-def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(
-    ticketsmith: Run, experiment: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_cut_short_goes_on_and_ends_the_same(
+    here: Run, experiment: Path, number: signal.Signals
 ) -> None:
-    text = experiment.read_text()
-    experiment.write_text(
-        text.replace("duration: 2ep", "duration: 400ep").replace("seeds: [0]", "seeds: [0, 1]")
-    )
+    folder = experiment.parent
+    text = experiment.read_text().replace("duration: 2ep", "duration: 200ep")
+    experiment.write_text(text.replace("controls: [random]", "controls: []"))
     process = subprocess.Popen(
         [sys.executable, "-m", "ticketsmith.prune", "--config", "tiny.yaml"],
-        cwd=experiment.parent,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         env={**os.environ, "TICKETSMITH_CHECKPOINT_SECONDS": "0.2"},
     )
-    end = time.monotonic() + 120
-    while not list((experiment.parent / "runs").glob("store/*/checkpoint.safetensors")):
+    end = time.monotonic() + 300
+    while not list((folder / "runs").glob("store/*/checkpoint.safetensors")):
         assert process.poll() is None
         assert time.monotonic() < end
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in out + errors
-    assert "the same command goes on from here" in out
-    status = json.loads((run_directory(experiment.parent) / "resource.json").read_text())["status"]
-    assert status["phase"] == "Suspended"
-    shown = ticketsmith("status", str(run_directory(experiment.parent)))
-    assert "Suspended" in shown.stdout
+        time.sleep(0.02)
+    os.killpg(process.pid, number)  # Ctrl-C goes to the terminal's whole foreground group
+    out, errors = process.communicate()
+    status = json.loads((run_directory(folder) / "resource.json").read_text())["status"]
+    if number == signal.SIGINT:
+        assert process.returncode == 130, errors
+        assert "Traceback" not in out + errors
+        assert "the same command goes on from here" in out
+        assert status["phase"] == "Suspended"
+        assert "Suspended" in here("status", str(run_directory(folder))).stdout
+    else:
+        assert status["phase"] == "Running"
 
-    done = ticketsmith("run", "tiny.yaml", "-o", "json", "--no-report")
+    done = here("run", "tiny.yaml", "-o", "json", "--no-report")
     assert done.returncode == 0, done.stderr
     assert "Going on where it stopped: " in done.stderr
     rounds = json.loads(done.stdout)["status"]["rounds"]
     assert any(known["attempts"] > 1 for known in rounds)
     assert all(known["failures"] == 0 for known in rounds)
+
+    here("run", "tiny.yaml", "--runs", "undisturbed", "--no-report", "-q")
+    for known in rounds:
+        if known["arm"] in ("dense", "ticket"):
+            files = [results_of(folder / runs, known["key"]) for runs in ("runs", "undisturbed")]
+            assert files[0] == files[1]
+
+
+def results_of(runs: Path, key: str) -> dict[str, str]:
+    """SHA-256 of what a round computed."""
+    files = json.loads((runs / "store" / key / "result.json").read_text())["files"]
+    return {name: sha for name, sha in files.items() if name.endswith("safetensors")}

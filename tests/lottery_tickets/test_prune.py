@@ -121,8 +121,8 @@ def test_random_like_keeps_the_counts_and_nothing_else() -> None:
 def test_random_like_reaches_every_weight_alike() -> None:
     mask = {"w": torch.arange(20) < 5}
     generator = seeded(0)
-    hits = torch.stack([random_like(mask, generator)["w"].float() for _ in range(1_000)]).mean(0)
-    assert ((hits - 0.25).abs() < 0.07).all()  # five standard deviations
+    hits = torch.stack([random_like(mask, generator)["w"].float() for _ in range(500)]).mean(0)
+    assert ((hits - 0.25).abs() < 0.1).all()  # five standard deviations
 
 
 def test_magnitude_and_random_scores() -> None:

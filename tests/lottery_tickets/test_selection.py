@@ -113,6 +113,20 @@ def test_select_keeps_what_a_sort_would(piece: int, case: Case) -> None:
     assert_same(mask, by_sorting(case))
 
 
+@pytest.mark.parametrize("keep", [1, 1_500, 2_999])
+def test_threads_do_not_change_what_is_kept(keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "PIECE", 100)
+    scores = {name: torch.randn(1_500).mul(3).round() for name in "ab"}
+    expected = by_sorting(Case(scores, None, keep, absolute=True))
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            assert_same(select(scores, keep, absolute=True), expected)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(1)
+
+
 @settings(max_examples=100, deadline=None)
 @given(case=cases().filter(lambda case: case.keep > 0))
 def test_threshold_is_the_value_a_sort_would_find(case: Case) -> None:
@@ -203,6 +217,16 @@ def test_nan_is_refused_by_name_and_index(absolute: bool, dtype: torch.dtype, bi
     for keep in (0, 3):
         with pytest.raises(ValueError, match="'bad' at flat index 7 is NaN"):
             select({"good": broken[:7], "bad": broken}, keep, absolute=absolute)
+
+
+def test_torch_has_its_threads_back_after_an_error() -> None:
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="is NaN"):
+            threshold({"w": torch.tensor([1.0, torch.nan])}, 1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_a_pruned_nan_does_not_matter() -> None:

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Carry out a command line (without the program's name) and exit with its code."""
-    from ticketsmith.cli.app import carry_out
+    try:
+        from ticketsmith.cli.app import carry_out
 
-    sys.exit(carry_out(sys.argv[1:] if arguments is None else list(arguments)))
+        code = carry_out(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

@@ -50,5 +50,5 @@ def _row(known: RoundStatus) -> tuple[str, ...]:
         "" if accuracy is None else percent(accuracy),
         known.gate or "",
         str(known.attempts),
-        duration(known.duration_seconds),
+        duration(known.duration_seconds) if known.duration_seconds else "",
     )

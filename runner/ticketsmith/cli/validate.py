@@ -8,6 +8,8 @@ from ticketsmith.cli.files import read_experiment
 from ticketsmith.cli.words import plural
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.steps import steps
+from ticketsmith.local import tasks
+from ticketsmith.local.children import call
 
 
 def validate(files: Sequence[Path]) -> int:
@@ -24,10 +26,8 @@ def validate(files: Sequence[Path]) -> int:
 
 def _check(file: Path) -> str:
     spec = read_experiment(file)[0].spec
-    from ticketsmith.local.checks import check_experiment  # torch: only once a file could be read
-
     try:
-        check_experiment(spec)
+        call(tasks.preflight, spec)
     except BadSpec as problem:
         raise BadSpec(f"{file}: {problem}") from problem
     levels = len(spec.sparsities.ladder())

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from ticketsmith.engine import arms, data, memory, models
 from ticketsmith.engine.artifacts import finished
@@ -54,39 +55,47 @@ def _work(
     prepare(device)
     attempt = StoredAttempt(task.name, task.key, store, progress, stop)
     attempt.say("loading")
-    with memory.told_if_exhausted(None, task.training, device):
-        loaded = data.load(task.dataset, device)
-        rewind_step = _rewind_step(task, loaded)
+    loaded = data.load(task.dataset, device)
+    rewind_step = _rewind_step(task, loaded)
+    outline = _outline(task, loaded)
+    memory.check_fits(outline, task.training, device)
+
+    with memory.told_if_exhausted(outline, task.training, device):
         beginning = arms.begin(
             task,
             store,
             lambda: models.build(task.model, loaded.input_shape, loaded.num_classes),
             rewind_step,
         )
-    model = beginning.model
-    memory.check_fits(model, task.training, device)
-    attempt.rewind_step = rewind_step if task.arm == "dense" else None
-    checkpoint = attempt.resume()
-    seconds_before = checkpoint.state.seconds if checkpoint else 0.0
-
-    # What comes after training is short: a signal then finds the round done rather than its end thrown away.
-    with memory.told_if_exhausted(model, task.training, device), stop.deferred():
-        state = train(
-            model.to(device),
-            loaded,
-            task.training,
-            seed=task.seed,
-            mask=beginning.mask,
-            begin=beginning.step,
-            checkpoint=checkpoint,
-            attempt=attempt,
-        )
-        work = Work(
-            task, model, beginning.mask, beginning.step, state, loaded, begun, seconds_before
-        )
-        result = publish(work, store, attempt)
+        model = beginning.model.to(device)
+        attempt.rewind_step = rewind_step if task.arm == "dense" else None
+        checkpoint = attempt.resume()
+        seconds_before = checkpoint.state.seconds if checkpoint else 0.0
+        # What comes after training is short: a signal then finds the round done rather than its end thrown away.
+        with stop.deferred():
+            state = train(
+                model,
+                loaded,
+                task.training,
+                seed=task.seed,
+                mask=beginning.mask,
+                begin=beginning.step,
+                checkpoint=checkpoint,
+                attempt=attempt,
+            )
+            work = Work(
+                task, model, beginning.mask, beginning.step, state, loaded, begun, seconds_before
+            )
+            result = publish(work, store, attempt)
     store.remove(task.key, CHECKPOINT)
     return result
+
+
+def _outline(task: TrainRound, loaded: Data) -> nn.Module:
+    """The network's shapes alone, without memory, so that it can be counted before it is built."""
+    with torch.device("meta"):
+        shapes = task.model.model_copy(update={"weights": None})
+        return models.build(shapes, loaded.input_shape, loaded.num_classes)
 
 
 def _rewind_step(task: TrainRound, loaded: Data) -> int:

@@ -23,22 +23,21 @@ class LossWindow:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._losses = torch.zeros(WINDOW.get(device.type, 1), device=device)
-        self._filled = 0
+        self._length = WINDOW.get(device.type, 1)
+        self._losses: list[Tensor] = []
         self._first = 0
 
     def add(self, step: int, loss: Tensor) -> bool:
         """Keep the loss of `step`; whether the window is now full and `read` is due."""
-        if self._filled == 0:
+        if not self._losses:
             self._first = step
-        self._losses[self._filled] = loss.detach()
-        self._filled += 1
-        return self._filled == len(self._losses)
+        self._losses.append(loss.detach())
+        return len(self._losses) == self._length
 
     def read(self) -> dict[int, float]:
         """Step -> loss of the steps since the last read; empties the window."""
-        losses: list[float] = self._losses[: self._filled].tolist()
-        self._filled = 0
+        losses: list[float] = torch.stack(self._losses).tolist() if self._losses else []
+        self._losses.clear()
         return dict(enumerate(losses, self._first))
 
 

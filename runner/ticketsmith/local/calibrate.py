@@ -97,7 +97,7 @@ def shortest_round(spec: ExperimentSpec) -> None:
                 rewind=Duration(),
             ),
             DirectoryStore(Path(folder)),
-            progress=lambda progress: None,
+            progress=lambda _: None,
         )
 
 

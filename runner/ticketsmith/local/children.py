@@ -6,9 +6,11 @@ driver leaves nothing running behind.
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -31,10 +33,21 @@ def context() -> ForkServerContext:
 
 
 def spawn(target: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> ForkServerProcess:
-    """Start `target` in a child that ends with this process."""
+    """Start `target` in a child that ends with this process. To be called from the main thread."""
+    _start_server()
     process = context().Process(target=_child, args=(target, args, kwargs), daemon=True)
     process.start()
     return process
+
+
+def _start_server() -> None:
+    """Start the server, if it does not run yet, deaf to Ctrl-C: while it imports, it would die of it aloud."""
+    context()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
