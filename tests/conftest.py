@@ -12,7 +12,9 @@ def data_root() -> Path:
     named = os.environ.get("TICKETSMITH_DATA")
     if named and (Path(named) / "mnist").is_dir():
         return Path(named).resolve()
-    reason = f"the real data sets are not there: set TICKETSMITH_DATA (now {named!r}) to their folder"
+    reason = (
+        f"the real data sets are not there: set TICKETSMITH_DATA (now {named!r}) to their folder"
+    )
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

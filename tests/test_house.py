@@ -47,4 +47,6 @@ def test_nothing_unpickles() -> None:
     """Artifacts come from a store others can write to: torch.load or pickle on them is a way in."""
     for source in sorted((ROOT / "runner").rglob("*.py")):
         text = source.read_text()
-        assert not re.search(r"torch\.(load|save)\(|^\s*(import|from) pickle\b", text, re.MULTILINE), source
+        assert not re.search(
+            r"torch\.(load|save)\(|^\s*(import|from) pickle\b", text, re.MULTILINE
+        ), source
