@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lottery_tickets import selection
+from lottery_tickets import ranking
 from lottery_tickets.masks import Mask
 from lottery_tickets.selection import select, select_per_layer, threshold
 
@@ -103,19 +103,19 @@ def assert_same(mask: Mask, expected: Mask) -> None:
         assert torch.equal(mask[name], expected[name]), name
 
 
-@pytest.mark.parametrize("piece", [selection.PIECE, 3])
+@pytest.mark.parametrize("piece", [ranking.PIECE, 3])
 @settings(max_examples=150, deadline=None)
 @given(case=cases())
 def test_select_keeps_what_a_sort_would(piece: int, case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "PIECE", piece)
+        patch.setattr(ranking, "PIECE", piece)
         mask = select(case.scores, case.keep, among=case.among, absolute=case.absolute)
     assert_same(mask, by_sorting(case))
 
 
 @pytest.mark.parametrize("keep", [1, 1_500, 2_999])
 def test_threads_do_not_change_what_is_kept(keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "PIECE", 100)
+    monkeypatch.setattr(ranking, "PIECE", 100)
     scores = {name: torch.randn(1_500).mul(3).round() for name in "ab"}
     expected = by_sorting(Case(scores, None, keep, absolute=True))
     try:
@@ -185,7 +185,7 @@ def test_flat_index_is_row_major_whatever_the_strides() -> None:
     transposed = torch.ones(6, 4).t()
     channels_last = torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "PIECE", 5)
+        patch.setattr(ranking, "PIECE", 5)
         mask = select({"t": transposed, "c": channels_last}, 24 + 31)
     assert mask["t"].all()
     assert mask["c"].reshape(-1).tolist() == [True] * 31 + [False] * 65
