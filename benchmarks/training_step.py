@@ -286,6 +286,7 @@ def summary(found: dict[str, list[float]], options: argparse.Namespace) -> dict[
         "rounds": options.rounds,
         "milliseconds": {name: described(values) for name, values in found.items()},
         "ratios": {title: described(values) for title, values in ratios.items()},
+        "realTimePriority": os.sched_getscheduler(0) != os.SCHED_OTHER,
         "environment": environment(CPU).document() | {"cores": len(os.sched_getaffinity(0))},
     }
 
@@ -314,10 +315,13 @@ def markdown(result: dict[str, Any]) -> str:
     lines += ["", "| ratio, taken within each round | median | interval |", "| --- | ---: | --- |"]
     for name, row in result["ratios"].items():
         lines.append(f"| {name} | {row['median']:.2f} | {row['low']:.2f} to {row['high']:.2f} |")
+    shielded = (
+        " under `chrt -f 1`, since other work shared the machine" * result["realTimePriority"]
+    )
     lines += [
         "",
         f"{made_with['processor']}, {made_with['cores']} cores; Python {made_with['python']}, torch"
-        f" {made_with['torch']}; made by `python benchmarks/training_step.py --openlth PATH`.",
+        f" {made_with['torch']}; made by `python benchmarks/training_step.py --openlth PATH`{shielded}.",
         "",
     ]
     return "\n".join(lines)
