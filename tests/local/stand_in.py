@@ -2,7 +2,7 @@
 
 spec.model.options tell it what to do: steps, seconds (of a step) and trouble: {round name: [what happens at its
 first attempt, at its second, ...]} with kill, raise, exit:N, stubborn or ok. meet: dense rounds wait until so many
-have begun.
+have begun. Tickets hold half-way while there is a file `hold` beside the store.
 """
 
 import os
@@ -46,12 +46,14 @@ def execute(
     signal.signal(signal.SIGTERM, signal.SIG_IGN if trouble == "stubborn" else _stop)
     counter = store.scratch(told.key) / "count"
     count = int(counter.read_text()) if counter.exists() else 0
-    note(store, told.name, f"from={count}")
     steps = int(options.get("steps", 2))
-    while told.name.startswith("dense") and len(_begun(store)) < options.get("meet", 0):
-        time.sleep(0.01)
     try:
+        note(store, told.name, f"from={count}")
+        while told.name.startswith("dense") and len(_begun(store)) < options.get("meet", 0):
+            time.sleep(0.01)
         while count < steps:
+            if told.name.startswith("ticket") and count == steps // 2:
+                _hold(store, told.name)
             time.sleep(float(options.get("seconds", 0.0)))
             count += 1
             counter.write_text(str(count))
@@ -91,6 +93,15 @@ def _result(told: Round) -> RoundResult:
         metrics={"accuracy": accuracy, "valAccuracy": accuracy, "loss": 0.1, "valLoss": 0.1},
         duration_seconds=0.01,
     )
+
+
+def _hold(store: DirectoryStore, name: str) -> None:
+    """Wait for as long as there is a file named hold beside the store."""
+    hold = store.root.parent / "hold"
+    if hold.exists():
+        note(store, name, "holds")
+    while hold.exists():
+        time.sleep(0.01)
 
 
 def _begun(store: DirectoryStore) -> set[str]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticketsmith.experiment.problems import BadSpec
@@ -55,6 +55,7 @@ def test_a_text_that_is_not_there_is_none(store: DirectoryStore) -> None:
     assert store.read_text(KEY, "result.json") is None
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_texts_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     store = DirectoryStore(tmp_path_factory.mktemp("texts"))

@@ -63,7 +63,7 @@ def told_if_exhausted(model: nn.Module, spec: TrainingSpec, device: torch.device
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _is_refusal(error):
+        if isinstance(error, RuntimeError) and not is_refusal(error):
             raise
         raise DoesNotFit(
             f"out of memory on {device}: at least {predicted_bytes(model, spec):,} bytes were predicted"
@@ -73,7 +73,7 @@ def told_if_exhausted(model: nn.Module, spec: TrainingSpec, device: torch.device
         ) from error
 
 
-def _is_refusal(error: RuntimeError) -> bool:
+def is_refusal(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or _CPU_REFUSAL in str(error)
 
 

@@ -69,7 +69,7 @@ class Duration:
 
 def _refuse_zero(value: Duration) -> Duration:
     if value.is_zero:
-        raise ValueError(f"{value} trains nothing: write at least 1it")
+        raise ValueError("a duration of zero trains nothing: write at least 1it")
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ticketsmith.engine.memory import is_refusal
 from ticketsmith.engine.suggest import unknown
 from ticketsmith.experiment.problems import BadSpec
 
@@ -84,8 +85,8 @@ def _make(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     try:
         network: nn.Module = _zoo().get_model(name, num_classes=num_classes, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        if isinstance(error, NotImplementedError):
-            raise
+        if isinstance(error, NotImplementedError) or is_refusal(error):
+            raise  # neither is the options' fault
         raise BadSpec(
             f"model.options {options} do not suit {name} ({_first_line(error)}): correct them or "
             "leave them out"
