@@ -1,1 +1,1 @@
-"""The Kubernetes driver of the plan. Nothing here yet: the local driver came first."""
+"""The driver for Kubernetes: it watches PruningExperiments and carries out their plan with a Job a round."""

@@ -516,6 +516,23 @@ def test_failed_and_interrupted_attempts_are_charged(
     assert one.cost == lab.status.usage.cost == Decimal("0.015")
 
 
+def test_a_round_that_lost_its_place_is_charged_for_it_and_waits_for_another(
+    make_lab: Callable[..., Any], priced: Callable[..., Prices]
+) -> None:
+    lab = make_lab(prices=priced(gpus=1))
+    lab.tick()
+    lab.sees("dense-s0")
+    lab.tick(Observed("dense-s0", 1, "queued", None, lab.now + 20), after=20)
+    waiting = lab.rounds["dense-s0"]
+    assert (waiting.state, waiting.attempts, waiting.started_at) == ("Running", 1, None)
+    assert waiting.gpu_seconds == 20
+    lab.tick(Observed("dense-s0", 1, "queued", None, lab.now), after=500)
+    assert lab.rounds["dense-s0"] == waiting
+    lab.sees("dense-s0")
+    lab.done("dense-s0", after=10)
+    assert lab.rounds["dense-s0"].gpu_seconds == lab.status.usage.gpu_seconds == 30
+
+
 @pytest.mark.parametrize("limits", [{"maxCost": "5"}, {"maxGpuHours": "5"}])
 def test_a_limit_without_effect_is_told_once(
     make_lab: Callable[..., Any], limits: dict[str, Any]
@@ -540,6 +557,35 @@ def test_terminal_stays_terminal(make_lab: Callable[..., Any]) -> None:
     assert decision.status == ended
     assert decision.stop == (Stop("dense-s0", 1, "Ended"),)
     assert (decision.start, decision.events, decision.requeue_after) == ((), (), None)
+
+
+def test_an_ending_tells_that_a_later_change_was_seen_and_changes_nothing_else(
+    make_lab: Callable[..., Any],
+) -> None:
+    lab = make_lab()
+    lab.tick()
+    lab.finish()
+    ended = lab.status
+    metadata = lab.experiment.metadata.model_copy(update={"generation": 7})
+    lab.experiment = lab.experiment.model_copy(update={"metadata": metadata})
+    lab.tick()
+    assert lab.status.observed_generation == 7
+    assert {one.observed_generation for one in lab.status.conditions} == {7}
+    plain = {"observed_generation", "conditions"}
+    assert lab.status.model_dump(exclude=plain) == ended.model_dump(exclude=plain)
+
+
+def test_a_refused_spec_that_was_mended_is_looked_at_anew(make_lab: Callable[..., Any]) -> None:
+    lab = make_lab(gates=[{"metric": "accuracy", "maxDrop": 2}])
+    metadata = lab.experiment.metadata.model_copy(update={"generation": 1})
+    lab.experiment = lab.experiment.model_copy(update={"metadata": metadata})
+    lab.tick()
+    assert lab.status.reason == "InvalidSpec"
+    metadata = metadata.model_copy(update={"generation": 2})
+    lab.experiment = lab.experiment.model_copy(update={"metadata": metadata})
+    lab.change(gates=[{"metric": "accuracy", "maxDrop": 0.02}])
+    assert started(lab.tick()) == ["dense-s0"]
+    assert (lab.status.phase, condition(lab, "Accepted").status) == ("Running", "True")
 
 
 def test_a_contradictory_spec_starts_nothing(make_lab: Callable[..., Any]) -> None:
@@ -585,6 +631,8 @@ def test_the_measured_speedup_stays_with_the_best(make_lab: Callable[..., Any]) 
     assert lab.status.best.speedup == 1.4
     lab.done("report")
     assert lab.status.best.speedup == 1.4
+    throughput = {"samplesPerSecond1": 1_000.0, "samplesPerSecond32": 32_000.0}
+    assert lab.rounds["benchmark"].metrics == throughput
 
 
 def test_metrics_that_are_no_numbers_fail_the_gate_and_stay_out_of_the_status(

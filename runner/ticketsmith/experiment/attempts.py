@@ -2,7 +2,7 @@
 
 import math
 
-from ticketsmith.experiment.best import measured_speedup
+from ticketsmith.experiment.best import measured_speedup, measured_throughput
 from ticketsmith.experiment.book import Book
 from ticketsmith.experiment.clock import rfc3339, unix
 from ticketsmith.experiment.contract import ExitCode, RoundError, RoundResult
@@ -25,8 +25,8 @@ def observe(book: Book, seen: Observed) -> Ending | None:
     if known is None or known.attempts != seen.attempt or known.state not in {"Running", "Waiting"}:
         return None
     result = _result(known, seen)
-    if seen.state == "running":
-        _is_running(book, known, seen)
+    if seen.state in {"queued", "running"}:
+        _is_there(book, known, seen)
         return None
     book.lingering.pop(seen.name, None)
     if known.state == "Waiting":
@@ -60,18 +60,22 @@ def enforce_round_deadline(book: Book, known: RoundStatus) -> Ending | None:
     return _has_failed(book, known, seconds, words, None)
 
 
-def _is_running(book: Book, known: RoundStatus, seen: Observed) -> None:
+def _is_there(book: Book, known: RoundStatus, seen: Observed) -> None:
     if known.state == "Waiting":
         book.lingering[known.name] = seen.attempt
+    elif seen.state == "queued":
+        if known.started_at is not None:  # it had a place and lost it; what it did there is charged
+            book.end_attempt(known.name, _seconds(book, known, seen), state="Running")
     elif known.started_at is None and seen.started_at is not None:
         book.begin(seen.started_at)
         book.change(known.name, started_at=rfc3339(seen.started_at))
 
 
 def _is_done(book: Book, known: RoundStatus, result: RoundResult, seconds: float) -> Ending | None:
-    metrics = {
-        name: round(value, 12) for name, value in result.metrics.items() if math.isfinite(value)
-    }
+    figures = dict(result.metrics)
+    if known.name == BENCHMARK and book.best is not None:
+        figures |= measured_throughput(result.timings, book.best.artifact)
+    metrics = {name: round(value, 12) for name, value in figures.items() if math.isfinite(value)}
     sparsity = None if result.sparsity is None else round(result.sparsity, 9)
     done = book.end_attempt(
         known.name, seconds, state="Done", metrics=metrics, sparsity=sparsity, message=None

@@ -46,11 +46,13 @@ class Observed:
     name: str
     attempt: int
     """Counts from 1."""
-    state: Literal["running", "done", "failed", "interrupted"]
-    """interrupted: it ended through no fault of its own (stopped, evicted, driver restarted) and may simply
-    be started again; it does not count against limits.retries."""
+    state: Literal["queued", "running", "done", "failed", "interrupted"]
+    """queued: it waits for a place, for the first time or again (evicted from its queue, its Pod replaced), and costs
+    nothing meanwhile; finished_at tells when it last gave a place up. interrupted: it ended through no fault of its
+    own (stopped, evicted, driver restarted) and may simply be started again; it does not count against
+    limits.retries."""
     started_at: float | None = None
-    """Unix time at which its work began; None while it waits for a place."""
+    """Unix time at which its work began; None while that is not known."""
     finished_at: float | None = None
     answer: RoundResult | RoundError | None = None
     exit_code: int | None = None

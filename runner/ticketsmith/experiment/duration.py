@@ -8,8 +8,9 @@ from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-PATTERN = r"^(?=\d)(\d{1,7}ep)?(\d{1,9}it)?$"
-_FORM = re.compile(r"(?=\d)(?:(\d{1,7})ep)?(?:(\d{1,9})it)?")
+PATTERN = r"^([0-9]{1,7}ep([0-9]{1,9}it)?|[0-9]{1,9}it)$"
+"""Without look-ahead, so that Kubernetes' regular expressions read it too."""
+_FORM = re.compile(r"(?=[0-9])(?:([0-9]{1,7})ep)?(?:([0-9]{1,9})it)?")
 
 
 @dataclass(frozen=True, order=False, slots=True)
@@ -64,7 +65,7 @@ class Duration:
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         del schema, handler
-        return {"type": "string", "pattern": PATTERN}
+        return {"type": "string", "pattern": PATTERN, "maxLength": 20}
 
 
 def _refuse_zero(value: Duration) -> Duration:

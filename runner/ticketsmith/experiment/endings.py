@@ -6,7 +6,7 @@ from typing import Literal
 
 from ticketsmith.experiment.best import Ticket
 from ticketsmith.experiment.clock import rfc3339
-from ticketsmith.experiment.conditions import conditions
+from ticketsmith.experiment.conditions import Said, conditions
 from ticketsmith.experiment.spec import LimitsSpec
 from ticketsmith.experiment.status import Phase, Status
 
@@ -96,3 +96,47 @@ def invalid_spec(message: str, now: float, generation: int | None) -> Status:
         finished_at=rfc3339(now),
         message=message,
     )
+
+
+def not_accepted(before: Status | None, message: str, now: float, generation: int | None) -> Status:
+    """The status of a resource whose spec became wrong: what was won stays, nothing is decided until it is right."""
+    if before is None or not before.rounds:
+        if before is not None and (before.message, before.observed_generation) == (
+            message,
+            generation,
+        ):
+            return before
+        return invalid_spec(message, now, generation)
+    if before.phase in TERMINAL:
+        return noted(before, generation)
+    said: dict[str, Said] = {c.type: (c.status, c.reason, c.message) for c in before.conditions}
+    unknown: Said = ("Unknown", "InvalidSpec", message)
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "message": message,
+            "conditions": conditions(
+                before.conditions,
+                now,
+                generation,
+                accepted=("False", "InvalidSpec", message),
+                progressing=said.get("Progressing", unknown),
+                complete=said.get("Complete", unknown),
+            ),
+        }
+    )
+
+
+def noted(status: Status, generation: int | None) -> Status:
+    """An ending that a later change of the spec does not touch: the status only says that it was seen."""
+    if status.observed_generation == generation:
+        return status
+    seen = tuple(
+        one.model_copy(update={"observed_generation": generation}) for one in status.conditions
+    )
+    return status.model_copy(update={"observed_generation": generation, "conditions": seen})
+
+
+def may_be_mended(status: Status, generation: int | None) -> bool:
+    """Whether a refused spec was changed since: then it is looked at as if for the first time."""
+    return status.reason == "InvalidSpec" and status.observed_generation != generation

@@ -24,6 +24,8 @@ from ticketsmith.experiment.survey import Survey
 
 LINGER_SECONDS = 1.0
 """How soon to look again whether a stopped attempt is gone."""
+_THERE = {"queued", "running"}
+"""States of an attempt that would go on if nobody stopped it."""
 
 
 def plan(experiment: PruningExperiment, observed: Sequence[Observed], world: World) -> Decision:
@@ -32,9 +34,12 @@ def plan(experiment: PruningExperiment, observed: Sequence[Observed], world: Wor
     `observed` may repeat itself, be late or leave rounds out; an attempt not mentioned is unchanged.
     """
     before = experiment.status
+    generation = experiment.metadata.generation
+    if before is not None and endings.may_be_mended(before, generation):
+        before, experiment = None, experiment.model_copy(update={"status": None})
     if before is not None and before.phase in TERMINAL:
-        left = tuple(Stop(o.name, o.attempt, "Ended") for o in observed if o.state == "running")
-        return Decision((), left, before, (), None)
+        left = tuple(Stop(o.name, o.attempt, "Ended") for o in observed if o.state in _THERE)
+        return Decision((), left, endings.noted(before, generation), (), None)
     if before is None:
         problem = next(check(experiment.spec), None)
         if problem is not None:

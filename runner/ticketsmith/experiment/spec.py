@@ -6,17 +6,32 @@ The CRD is generated from these models, so every field carries its description, 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from ticketsmith.experiment.base import API_VERSION, KIND, Document, fingerprint
 from ticketsmith.experiment.duration import Duration, PositiveDuration
+from ticketsmith.experiment.placement import RunnerSpec
 from ticketsmith.experiment.status import Status
 
 Control = Literal["reinit", "random"]
 GateMetric = Literal["accuracy", "loss"]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
-Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=6)]
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Money = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=14, decimal_places=6),
+    AfterValidator(lambda value: Decimal(f"{value:f}")),  # 5E+2 is written 500 wherever it is shown
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 10**8},
+                {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,6})?$", "maxLength": 15},
+            ]
+        }
+    ),
+]
+Place = Annotated[str, Field(max_length=1024)]
+Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
+"""At most ten years."""
 
 
 class ModelSpec(Document):
@@ -24,9 +39,9 @@ class ModelSpec(Document):
 
     name: Name
     """A name from the registry (any case, e.g. lenet300), or torchvision:NAME."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({}, max_length=64)
     """Keyword arguments of that model's builder."""
-    weights: str | None = None
+    weights: Place | None = None
     """Weights to begin from (path of a .safetensors file, or DEFAULT for torchvision's); null is random."""
 
 
@@ -35,9 +50,9 @@ class DatasetSpec(Document):
 
     name: Name = "digits"
     """digits (ships with scikit-learn), mnist, cifar10 or image_folder."""
-    uri: str | None = None
+    uri: Place | None = None
     """Folder that holds the data; null looks below $TICKETSMITH_DATA, then asks torchvision to download."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({}, max_length=64)
     """Options of that data set: validation (images held out), augment, size, limit, grayscale."""
 
 
@@ -102,7 +117,7 @@ class TrainingSpec(Document):
     """The learning-rate schedule."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 autocast (weights stay fp32)."""
-    gradient_clip: float | None = Field(None, gt=0)
+    gradient_clip: float | None = Field(None, gt=0, le=1e9)
     """Largest global gradient norm; null does not clip."""
     evaluate_every: PositiveDuration = Duration(epochs=1)
     """How often the validation split is measured."""
@@ -177,10 +192,10 @@ class GateSpec(Document):
 
     metric: GateMetric
     """accuracy (higher is better) or loss (lower is better)."""
-    max_drop: float | None = Field(None, ge=0)
+    max_drop: float | None = Field(None, ge=0, le=1e9)
     """Largest loss of quality against the same seed's dense round, in the metric's unit: accuracy 0.02 is
     two points; for loss it is the largest rise."""
-    worst: float | None = None
+    worst: float | None = Field(None, ge=-1e9, le=1e9)
     """The worst value that still passes, whatever the dense round reached."""
     on_fail: Literal["stop", "continue", "fail"] = "stop"
     """stop ends that seed's branch and keeps its last ticket; continue goes on; fail ends the experiment."""
@@ -197,10 +212,8 @@ class GateSpec(Document):
 class BenchmarkSpec(Document):
     """What is timed once the tickets are known."""
 
-    batch_sizes: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(
-        (1, 32), min_length=1, max_length=16
-    )
-    """Batch sizes timed, in examples."""
+    batch_sizes: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field((1, 32), max_length=16)
+    """Batch sizes timed, in examples; [] times nothing."""
     warmup: int = Field(10, ge=0, le=100_000)
     """Untimed passes before the first timed one."""
     repeats: int = Field(50, ge=5, le=100_000)
@@ -210,9 +223,9 @@ class BenchmarkSpec(Document):
 class LimitsSpec(Document):
     """What the experiment may spend. These may change while it runs."""
 
-    deadline_seconds: int | None = Field(None, ge=1)
+    deadline_seconds: Seconds | None = None
     """Seconds from the first round's start to the end of everything; stands still while suspended."""
-    round_deadline_seconds: int | None = Field(None, ge=1)
+    round_deadline_seconds: Seconds | None = None
     """Seconds one attempt at a round may take."""
     max_cost: Money | None = None
     """Most the rounds may cost, in the prices' currency; a round that is predicted not to fit is not started."""
@@ -233,25 +246,6 @@ class ArtifactsSpec(Document):
     """On a cluster, the claim that is mounted at a file:// uri."""
 
 
-class RunnerSpec(Document):
-    """How a round's Job looks on a cluster; one machine ignores it."""
-
-    image: str | None = Field(None, max_length=1024)
-    """Image of the runner; null takes the operator's default."""
-    resources: dict[str, Any] = {}
-    """Container resources (requests and limits), e.g. {limits: {nvidia.com/gpu: 1}}."""
-    node_selector: dict[str, str] = {}
-    """Labels a node must carry; prices are matched on them."""
-    tolerations: tuple[dict[str, Any], ...] = ()
-    """Taints the Pods tolerate."""
-    service_account_name: str | None = Field(None, max_length=253)
-    """Service account of the Pods, e.g. for Workload Identity."""
-    queue_name: str | None = Field(None, max_length=253)
-    """Kueue LocalQueue that admits the Jobs."""
-    env: tuple[dict[str, Any], ...] = ()
-    """Further environment variables of the container, in Kubernetes' form."""
-
-
 class ExperimentSpec(Document):
     """What to prune, on what data, how far, and within which limits."""
 
@@ -265,7 +259,7 @@ class ExperimentSpec(Document):
     """What is removed and what the survivors restart from."""
     sparsities: SparsitiesSpec = SparsitiesSpec(rate=0.2, levels=10)
     """The ladder of levels."""
-    controls: tuple[Control, ...] = ("reinit", "random")
+    controls: tuple[Control, ...] = Field(("reinit", "random"), max_length=2)
     """Arms the tickets are compared with: reinit (ticket's mask, new weights), random (random mask with
     the ticket's per-layer counts, the ticket's weights)."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
@@ -277,7 +271,8 @@ class ExperimentSpec(Document):
     )
     """Rules every ticket is held to."""
     benchmark: BenchmarkSpec | None = BenchmarkSpec()
-    """What is timed on the kept tickets; null times nothing."""
+    """What is timed on the kept tickets; null times nothing. kubectl apply without --server-side leaves every null
+    out, and with it this wish: {batchSizes: []} says the same and lasts."""
     limits: LimitsSpec = LimitsSpec()
     """What the experiment may spend."""
     runner: RunnerSpec = RunnerSpec()
@@ -292,6 +287,11 @@ class ExperimentSpec(Document):
         """Eight hex digits over everything that decides results; what only says where and how far may change."""
         passing = {"limits", "suspend", "runner", "artifacts"}
         return fingerprint(self.model_dump(mode="json", exclude=passing), digits=8)
+
+    @field_validator("benchmark", mode="after")
+    @classmethod
+    def _nothing_to_time(cls, benchmark: BenchmarkSpec | None) -> BenchmarkSpec | None:
+        return benchmark if benchmark is not None and benchmark.batch_sizes else None
 
     @field_validator("controls", "seeds", mode="after")
     @classmethod
@@ -310,6 +310,8 @@ class Metadata(Document):
     """Name of the experiment: lower-case letters, digits and dashes."""
     namespace: str | None = None
     """Namespace, on a cluster."""
+    uid: str | None = None
+    """Tells resources of one name apart, on a cluster."""
     generation: int | None = None
     """Counts the changes of spec, on a cluster."""
     labels: dict[str, str] | None = None

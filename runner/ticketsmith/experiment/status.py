@@ -1,14 +1,28 @@
 """The status of an experiment: all that the plan knows of the past, and what a person reads."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ticketsmith.experiment.base import Document
 
 Phase = Literal["Pending", "Running", "Suspended", "Succeeded", "Failed"]
 RoundState = Literal["Running", "Waiting", "Done", "Failed", "Stopped"]
+
+
+def _is_a_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Moment = Annotated[
+    str,
+    AfterValidator(_is_a_time),
+    Field(max_length=40, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"),
+]
+"""RFC 3339."""
 GateVerdict = Literal["passed", "failed"]
 
 
@@ -23,7 +37,7 @@ class Condition(Document):
     """One word in CamelCase, e.g. AllRoundsDone."""
     message: str
     """One sentence a person can act on."""
-    last_transition_time: str
+    last_transition_time: Moment
     """When status last changed, RFC 3339 in UTC."""
     observed_generation: int | None = None
     """Generation of spec this was said of."""
@@ -51,7 +65,7 @@ class RoundStatus(Document):
     sparsity: float | None = None
     """Measured: fraction of the prunable weights that are zero."""
     metrics: dict[str, float] = {}
-    """What it measured."""
+    """What it measured. benchmark: samplesPerSecond1, ... of the best ticket, one per batch size that was timed."""
     gate: GateVerdict | None = None
     """Whether it passed every gate; null where no gate applies."""
     ends_branch: bool = False
@@ -62,7 +76,7 @@ class RoundStatus(Document):
     """GPUs times seconds, of all its attempts."""
     cost: Decimal = Decimal(0)
     """Cost of all its attempts."""
-    started_at: str | None = None
+    started_at: Moment | None = None
     """Start of the attempt that runs now, RFC 3339."""
     message: str | None = None
     """Last words of a failed attempt."""
@@ -95,8 +109,11 @@ class ParetoPoint(Document):
     """A round that no other beats in both sparsity and quality."""
 
     round: str
+    """Its name."""
     sparsity: float
+    """Measured sparsity."""
     metric: float
+    """Its accuracy on the test set, or the first gate's metric."""
 
 
 class Usage(Document):
@@ -135,13 +152,13 @@ class Status(Document):
     """Tickets that no other ticket beats in both sparsity and quality."""
     usage: Usage = Usage()
     """What was spent."""
-    started_at: str | None = None
+    started_at: Moment | None = None
     """Start of the first round, RFC 3339: the deadline counts from here."""
     active_seconds: float = 0.0
     """Seconds the deadline's clock had run when it last stood still or was written."""
-    clock_since: str | None = None
+    clock_since: Moment | None = None
     """When the deadline's clock was last set going, RFC 3339; null while it stands still."""
-    finished_at: str | None = None
+    finished_at: Moment | None = None
     """When the experiment ended, RFC 3339."""
     message: str | None = None
     """One sentence a person can act on."""

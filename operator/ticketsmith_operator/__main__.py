@@ -1,0 +1,121 @@
+"""The operator's process: `python -m ticketsmith_operator`."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import kopf
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException
+from prometheus_client import CollectorRegistry
+
+from ticketsmith_operator.controller.controller import Controller
+from ticketsmith_operator.controller.leadership import Always, Leadership
+from ticketsmith_operator.controller.memory import Memory
+from ticketsmith_operator.controller.reconcile import Reconciler
+from ticketsmith_operator.controller.views import Key
+from ticketsmith_operator.controller.workqueue import WorkQueue
+from ticketsmith_operator.flags import read_settings
+from ticketsmith_operator.handlers import kopf_settings, registry
+from ticketsmith_operator.kube.client import ApiKube, connect
+from ticketsmith_operator.logs import set_up
+from ticketsmith_operator.metrics.experiments import Seen
+from ticketsmith_operator.metrics.metrics import Metrics
+from ticketsmith_operator.metrics.page import Page
+from ticketsmith_operator.money.prices import PriceFile
+from ticketsmith_operator.server import Health, serve
+from ticketsmith_operator.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; the exit code."""
+    settings = read_settings(arguments)
+    set_up(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except (ConfigException, OSError) as problem:
+        print(f"ticketsmith-operator: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    configuration = await connect()
+    collected = CollectorRegistry()
+    metrics = Metrics(collected)
+    kube = ApiKube(configuration, metrics.api_write)
+    memory = Memory(time.time)
+    queue: WorkQueue[Key] = WorkQueue()
+    metrics.watch_queue(lambda: len(queue))
+    health = Health(settings.resync_seconds)
+    leadership = _leadership(settings, kube)
+    reconciler = Reconciler(kube, memory, settings, PriceFile(settings.prices), metrics, time.time)
+    controller = Controller(kube, memory, queue, reconciler, settings, metrics, health, leadership)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async def watch() -> None:
+        try:
+            await _watch(settings, memory, queue, configuration)
+        finally:
+            stop.set()  # kopf heeds the signals too, and may be the first to know
+
+    server = await serve(settings, Page(collected, lambda: _seen(memory)), health)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            parts = {
+                "leadership": tasks.create_task(leadership.run()),
+                "controller": tasks.create_task(controller.run()),
+                "watch": tasks.create_task(watch()),
+            }
+            for name, part in parts.items():
+                health.watch(name, lambda part=part: not part.done())  # type: ignore[misc]
+            await stop.wait()
+            _LOG.info("stopping; rounds go on without the operator")
+            for part in parts.values():
+                part.cancel()
+    finally:
+        await server.cleanup()
+        await kube.close()
+
+
+def _seen(memory: Memory) -> Iterator[Seen]:
+    for view in memory.experiments():
+        limits = view.experiment.spec.limits if view.experiment is not None else None
+        yield Seen(*view.key, view.status, limits)
+
+
+async def _watch(
+    settings: Settings, memory: Memory, queue: WorkQueue[Key], configuration: Configuration
+) -> None:
+    await kopf.operator(
+        registry=registry(memory, queue.add, configuration),
+        settings=kopf_settings(settings),
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+    )
+
+
+def _leadership(settings: Settings, kube: ApiKube) -> Leadership | Always:
+    if not settings.leader_election:
+        return Always()
+    namespace = settings.lease_namespace or os.environ.get("POD_NAMESPACE")
+    if not namespace:
+        raise OSError(
+            "--leader-election needs to know where its Lease lies: give --lease-namespace or set POD_NAMESPACE"
+        )
+    identity = f"{socket.gethostname()}_{os.getpid()}"
+    return Leadership(kube, namespace, settings.lease_name, identity, settings.lease_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

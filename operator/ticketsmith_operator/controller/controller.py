@@ -1,0 +1,114 @@
+"""The loops of the operator: workers that take turns, and the resync."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ticketsmith_operator.controller.leadership import Always, Leadership
+from ticketsmith_operator.controller.memory import Memory
+from ticketsmith_operator.controller.reconcile import Reconciler, refresh
+from ticketsmith_operator.controller.resync import resync
+from ticketsmith_operator.controller.views import Key
+from ticketsmith_operator.controller.workqueue import WorkQueue
+from ticketsmith_operator.kube.base import Conflict, Kube, KubeError, NotThere, Refused
+from ticketsmith_operator.metrics.metrics import Metrics, Trouble
+from ticketsmith_operator.server import Health
+from ticketsmith_operator.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 2.0
+"""How soon a list that failed is tried again."""
+
+
+@dataclass
+class Controller:
+    """Keeps every experiment's cluster in agreement with its plan."""
+
+    kube: Kube
+    memory: Memory
+    queue: WorkQueue[Key]
+    reconciler: Reconciler
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    leadership: Leadership | Always
+    clock: Callable[[], float] = time.perf_counter
+
+    async def run(self) -> None:
+        """List everything, then work until cancelled."""
+        await self._resync()
+        self.health.listed()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._resync_forever(), name="resync")
+            for number in range(self.settings.workers):
+                tasks.create_task(self._work(), name=f"worker-{number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            try:
+                await self.leadership.wait_to_lead()
+                await self._turn(key)
+            finally:
+                self.queue.done(key)
+
+    async def _turn(self, key: Key) -> None:
+        begun = self.clock()
+        try:
+            wait = await self.reconciler.reconcile(key)
+        except (Conflict, NotThere) as error:
+            self._failed("conflict", key, error)
+            await self._refresh(key)
+        except Refused as error:
+            self._failed("refused", key, error)
+        except KubeError as error:
+            self._failed("unreachable", key, error)
+        except Exception as error:
+            # One experiment's trouble must not stop the others.
+            self._failed("bug", key, error)
+        else:
+            self.queue.forget_failures(key)
+            if wait is not None:
+                self.queue.add_after(key, wait)
+        self.metrics.reconciled(self.clock() - begun)
+
+    async def _refresh(self, key: Key) -> None:
+        try:
+            await refresh(self.kube, self.memory, key)
+        except KubeError as error:
+            self._failed("unreachable", key, error)
+
+    def _failed(self, kind: Trouble, key: Key, error: Exception) -> None:
+        self.metrics.reconcile_failed(kind)
+        wait = error.retry_after if isinstance(error, KubeError) else None
+        self.queue.add_failed(key, wait)
+        level = {"conflict": logging.DEBUG, "bug": logging.ERROR}.get(kind, logging.WARNING)
+        told = {"namespace": key[0], "experiment": key[1]}
+        trace = error if kind == "bug" else None
+        _LOG.log(level, "%s; it is tried again", error, extra=told, exc_info=trace)
+
+    async def _resync_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.resync_seconds)
+            await self._resync()
+
+    async def _resync(self) -> None:
+        """Try until it is done, then look at every experiment."""
+        while True:
+            try:
+                async for key in resync(self.kube, self.memory, self.settings.namespaces):
+                    self.queue.add(key)
+            except KubeError as error:
+                missing = isinstance(error, NotThere)
+                hint = " (are the custom resource definitions installed?)" if missing else ""
+                _LOG.warning("listing failed: %s%s; it is tried again", error, hint)
+                await asyncio.sleep(error.retry_after or RETRY_SECONDS)
+                continue
+            break
+        views = self.memory.experiments()
+        self.reconciler.forget({view.uid for view in views})
+        for view in views:
+            self.queue.add(view.key)
+        self.health.resynced()

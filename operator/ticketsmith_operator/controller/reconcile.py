@@ -1,0 +1,395 @@
+"""Make the cluster agree with the plan, for one experiment at a time.
+
+A turn: look (memory, and the API server only where memory is in doubt), decide (`plan`), write the status, then make
+and delete Jobs, then tell. The status goes first and carries the version it was decided on: whoever decided on
+something stale, or second, is refused and touches nothing. So a Job is only ever made for an attempt that a status
+announced, and a turn that is cut short anywhere is taken up by the next.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ticketsmith import __version__
+from ticketsmith.experiment.base import API_VERSION, KIND
+from ticketsmith.experiment.decision import Decision, Event, Observed, Start, World
+from ticketsmith.experiment.endings import not_accepted
+from ticketsmith.experiment.ledger import recall
+from ticketsmith.experiment.plan import plan
+from ticketsmith.experiment.spec import PruningExperiment
+from ticketsmith.experiment.status import RoundStatus, Status
+from ticketsmith_operator.controller.memory import Memory, Sighting
+from ticketsmith_operator.controller.observe import Pods, is_over, lacks_its_end, observe
+from ticketsmith_operator.controller.placeholder import placeholder
+from ticketsmith_operator.controller.stories import repeated, stories
+from ticketsmith_operator.controller.todo import Todo, is_wanted, work_out
+from ticketsmith_operator.controller.views import ExperimentView, JobView, Key
+from ticketsmith_operator.kube.base import (
+    EVENTS,
+    EXPERIMENTS,
+    JOBS,
+    PODS,
+    AlreadyThere,
+    Conflict,
+    Kube,
+    KubeError,
+    NotThere,
+    Refused,
+)
+from ticketsmith_operator.metrics.metrics import Metrics
+from ticketsmith_operator.money.prices import Place, PriceFile
+from ticketsmith_operator.names import GIVEN_UP, job_name
+from ticketsmith_operator.render.job import render_job
+from ticketsmith_operator.render.refusal import unrenderable
+from ticketsmith_operator.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+QUIET_SECONDS = 2.0
+"""A status that only tells when a round's container began waits so long for company."""
+_HOPELESS = {400, 413, 422}
+"""The API server will never take this Job."""
+_SETTLED = {"Done", "Failed", "Stopped"}
+
+Attempt = tuple[str, str, int]
+"""Uid of the experiment, name of the round, number of the attempt."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one look at an experiment found."""
+
+    view: ExperimentView
+    experiment: PruningExperiment
+    now: float
+    rounds: dict[str, RoundStatus]
+    """Of the status before this turn."""
+    jobs: list[tuple[Sighting[JobView], Pods]] = field(default_factory=list)
+    observed: list[Observed] = field(default_factory=list)
+    look_again: list[float] = field(default_factory=list)
+    """Seconds after which something may be due."""
+    answered_at: float | None = None
+    """When the latest end that this turn takes in was seen."""
+
+
+class Reconciler:
+    """Carries out turns. What it keeps between them may be lost at any time."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        memory: Memory,
+        settings: Settings,
+        prices: PriceFile,
+        metrics: Metrics,
+        now: Callable[[], float],
+    ) -> None:
+        self._kube = kube
+        self._memory = memory
+        self._settings = settings
+        self._prices = prices
+        self._metrics = metrics
+        self._now = now
+        self._announced: dict[Attempt, Start] = {}
+        """Written to a status, but their Jobs could not be made yet."""
+        self._refused: dict[Attempt, str] = {}
+        """Attempts whose Jobs the API server will never take, and its words."""
+        self._missing_since: dict[Attempt, float] = {}
+        self._written_at: dict[str, float] = {}
+        """When each experiment's status was last written, by uid."""
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one turn; the seconds after which to take the next even if nothing happens. KubeError if the API server
+        does not go along: then take it again."""
+        view = self._memory.experiment(key)
+        if view is None or view.deleting:
+            return None
+        problem = view.problem or (view.experiment and unrenderable(view.experiment))
+        if view.experiment is None or problem:
+            await self._refuse(view, str(problem))
+            return None
+        turn = _Turn(view, view.experiment, self._now(), _rounds(view.status))
+        await self._look(turn)
+        place = self._prices.current().place(view.experiment.spec.runner)
+        decision = plan(view.experiment, turn.observed, self._world(view.experiment, place))
+        after = _rounds(decision.status)
+        grace = self._settings.start_grace_seconds
+        todo = work_out(after, turn.jobs, turn.now, grace)
+        announced = self._to_make(view.uid, decision, after)
+        due = (decision.requeue_after, todo.look_again)
+        if not await self._write(turn, decision, place, acts=bool(announced or _acts(todo))):
+            return _soonest(*due, *turn.look_again)
+        failure = await self._act(turn, announced, todo)
+        await self._tell(view, decision.events, turn.now)
+        if failure is not None:
+            raise failure
+        return _soonest(*due, *turn.look_again)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Drop what was kept for experiments that are not among these."""
+        kept: tuple[dict[Attempt, Any], ...] = (self._announced, self._refused, self._missing_since)
+        for notes in kept:
+            for attempt in [one for one in notes if one[0] not in uids]:
+                del notes[attempt]
+        for uid in [one for one in self._written_at if one not in uids]:
+            del self._written_at[uid]
+
+    # --- looking ---------------------------------------------------------------------------------
+    async def _look(self, turn: _Turn) -> None:
+        """Fill in the Jobs and what the plan is to be told of them."""
+        view, known = turn.view, turn.rounds
+        found = set()
+        for seen in self._memory.jobs(view.uid):
+            job = seen.view
+            found.add((job.round, job.attempt))
+            round_ = known.get(job.round)
+            pods: Pods = self._memory.pods(job.key)
+            if is_over(job, pods) and _is_old(job, round_):
+                continue
+            if lacks_its_end(job, pods):
+                pods = await self._fetch_pods(job)
+            turn.jobs.append((seen, pods))
+            turn.observed.append(observe(seen, pods, round_, turn.now))
+            if is_over(job, pods):
+                ends = [seen.ended_at, *(pod.ended_at for pod in pods), turn.answered_at]
+                turn.answered_at = max((end for end in ends if end is not None), default=None)
+        for round_ in known.values():
+            if round_.state == "Running" and (round_.name, round_.attempts) not in found:
+                await self._look_for(turn, round_)
+
+    async def _fetch_pods(self, job: JobView) -> Pods:
+        """The Job's Pods from the API server: it ended, and the event that tells how was not seen yet."""
+        namespace, name = job.key
+        async for page in self._kube.pages(PODS, namespace, f"batch.kubernetes.io/job-name={name}"):
+            for body in page.get("items", ()):
+                self._memory.see(PODS, body)
+        return self._memory.pods(job.key)
+
+    async def _look_for(self, turn: _Turn, round_: RoundStatus) -> None:
+        """What became of an attempt that the status has running and that memory knows no Job of."""
+        attempt = (turn.view.uid, round_.name, round_.attempts)
+        refusal = self._refused.get(attempt)
+        if refusal is not None:
+            turn.observed.append(Observed(round_.name, round_.attempts, "failed", message=refusal))
+            return
+        if attempt in self._announced:
+            return
+        since = self._missing_since.setdefault(attempt, turn.now)
+        left = since + self._settings.missing_grace_seconds - turn.now
+        if left > 0:
+            turn.look_again.append(left)
+            return
+        namespace, _ = turn.view.key
+        manifest = placeholder(turn.view, round_.name, round_.attempts, self._settings.image)
+        try:
+            body = await self._kube.create(JOBS, namespace, manifest)
+        except AlreadyThere:
+            body = await self._kube.get(JOBS, namespace, manifest["metadata"]["name"])
+        self._missing_since.pop(attempt, None)
+        self._memory.see(JOBS, body)
+        seen = self._memory.job((namespace, body["metadata"]["name"]))
+        if seen is not None:
+            pods = self._memory.pods(seen.view.key)
+            turn.jobs.append((seen, pods))
+            turn.observed.append(observe(seen, pods, round_, turn.now))
+
+    def _world(self, experiment: PruningExperiment, place: Place) -> World:
+        return World(
+            now=self._now(),
+            runner_version=__version__,
+            machine=_machine(experiment, place),
+            capacity=self._settings.capacity,
+            prices=place.prices,
+        )
+
+    def _to_make(
+        self, uid: str, decision: Decision, rounds: dict[str, RoundStatus]
+    ) -> dict[Attempt, Start]:
+        """Attempts to make Jobs for: those decided on now, and those left over that are still wanted."""
+        starts = {(uid, s.round.name, s.attempt): s for s in decision.start}
+        for attempt in [one for one in self._announced if one[0] == uid]:
+            start = self._announced.pop(attempt)
+            if is_wanted(rounds, attempt[1], attempt[2]):
+                starts[attempt] = start
+        return starts
+
+    # --- writing ---------------------------------------------------------------------------------
+    async def _write(self, turn: _Turn, decision: Decision, place: Place, *, acts: bool) -> bool:
+        """Write the status, also if it stays as it is where something is to be done: to be refused if it is stale.
+        Whether it was written."""
+        view, status = turn.view, decision.status
+        if status == view.status and not acts:
+            return False
+        if not acts and not decision.events and _is_small(view, status):
+            waited = turn.now - self._written_at.get(view.uid, 0.0)
+            if waited < QUIET_SECONDS:
+                turn.look_again.append(QUIET_SECONDS - waited)
+                return False
+        await self._put(view, status, turn.experiment)
+        self._metrics.decided(view.status, status, place, turn.experiment.spec.gates)
+        return True
+
+    async def _put(
+        self, view: ExperimentView, status: Status, experiment: PruningExperiment | None
+    ) -> None:
+        namespace, name = view.key
+        metadata = {
+            "namespace": namespace,
+            "name": name,
+            "uid": view.uid,
+            "resourceVersion": str(view.version),
+        }
+        document = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": metadata,
+            "status": status.document(),
+        }
+        body = await self._kube.replace(EXPERIMENTS, namespace, document, subresource="status")
+        version = int(body["metadata"]["resourceVersion"])
+        if experiment is not None:
+            experiment = experiment.model_copy(update={"status": status})
+        self._memory.write(replace(view, version=version, experiment=experiment, status=status))
+        self._written_at[view.uid] = self._now()
+
+    async def _refuse(self, view: ExperimentView, problem: str) -> None:
+        """Say what is wrong with the spec. What runs goes on; nothing new starts."""
+        now = self._now()
+        status = not_accepted(view.status, problem, now, view.generation)
+        if status == view.status:
+            return
+        await self._put(view, status, view.experiment)
+        await self._tell(view, [Event("Warning", "InvalidSpec", problem)], now)
+
+    # --- acting ----------------------------------------------------------------------------------
+    async def _act(
+        self, turn: _Turn, announced: dict[Attempt, Start], todo: Todo
+    ) -> KubeError | None:
+        """Make, delete and give up Jobs, all at once; the first failure, when everything was tried."""
+        done = await asyncio.gather(
+            *(self._make(turn, attempt, start) for attempt, start in announced.items()),
+            *(self._delete(job) for job in todo.delete),
+            *(self._give_up(job, why) for job, why in todo.give_up),
+            return_exceptions=True,
+        )
+        failures = [one for one in done if isinstance(one, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, KubeError):
+                raise failure
+        return next((one for one in failures if isinstance(one, KubeError)), None)
+
+    async def _make(self, turn: _Turn, attempt: Attempt, start: Start) -> None:
+        namespace, name = turn.view.key
+        # Until its Job is seen, the attempt stays on the list: whatever goes wrong now is tried again.
+        self._announced[attempt] = start
+        manifest = render_job(start, turn.experiment, self._settings)
+        try:
+            body = await self._kube.create(JOBS, namespace, manifest)
+        except AlreadyThere:
+            body = await self._kube.get(
+                JOBS, namespace, job_name(name, turn.view.uid, start.round.name, start.attempt)
+            )
+        except Refused as refusal:
+            if refusal.code not in _HOPELESS:
+                message = f"{start.round.name} cannot start yet: {refusal}"
+                await self._tell(
+                    turn.view, [Event("Warning", "RoundNotStarted", message)], turn.now
+                )
+                raise
+            del self._announced[attempt]
+            self._refused[attempt] = f"the API server refuses its Job: {refusal}"
+            raise
+        del self._announced[attempt]
+        self._memory.see(JOBS, body)
+        if turn.answered_at is not None:
+            self._metrics.gap(self._now() - turn.answered_at)
+
+    async def _delete(self, job: JobView) -> None:
+        namespace, name = job.key
+        try:
+            await self._kube.delete(JOBS, namespace, name, uid=job.uid)
+        except (NotThere, Conflict):
+            return  # it has gone already, and the event that tells so is on its way
+
+    async def _give_up(self, job: JobView, why: str) -> None:
+        """Have Kubernetes end a Job that cannot start, so that it counts as a failed attempt and frees its place."""
+        namespace, name = job.key
+        patch: dict[str, Any] = {
+            "metadata": {"annotations": {GIVEN_UP: why}},
+            "spec": {"activeDeadlineSeconds": 1},
+        }
+        self._memory.see(JOBS, await self._kube.patch(JOBS, namespace, name, patch))
+
+    async def _tell(self, view: ExperimentView, events: Sequence[Event], now: float) -> None:
+        """Post Events. They are news, not state: one that cannot be posted is dropped."""
+        namespace, _ = view.key
+        for body in stories(view, events, now):
+            try:
+                try:
+                    await self._kube.create(EVENTS, namespace, body)
+                except AlreadyThere:
+                    name = body["metadata"]["name"]
+                    known = await self._kube.get(EVENTS, namespace, name)
+                    await self._kube.patch(EVENTS, namespace, name, repeated(dict(known), now))
+            except KubeError as error:
+                _LOG.warning("an Event was not posted: %s", error, extra=_names(view.key))
+
+
+async def refresh(kube: Kube, memory: Memory, key: Key) -> None:
+    """Read an experiment anew: what memory has of it was refused as stale."""
+    try:
+        body = await kube.get(EXPERIMENTS, *key)
+    except NotThere:
+        view = memory.experiment(key)
+        if view is not None:
+            memory.forget(
+                EXPERIMENTS,
+                {"metadata": {"namespace": key[0], "name": key[1], "uid": view.uid}},
+            )
+        return
+    memory.see(EXPERIMENTS, body)
+
+
+def _names(key: Key) -> dict[str, str]:
+    return {"namespace": key[0], "experiment": key[1]}
+
+
+def _rounds(status: Status | None) -> dict[str, RoundStatus]:
+    return recall(status.rounds, status.ledger) if status is not None else {}
+
+
+def _is_old(job: JobView, round_: RoundStatus | None) -> bool:
+    """Whether the status has already heard of this attempt's end."""
+    if round_ is None:
+        return False
+    return round_.attempts > job.attempt or round_.state in _SETTLED
+
+
+def _acts(todo: Todo) -> bool:
+    return bool(todo.delete or todo.give_up)
+
+
+def _is_small(view: ExperimentView, status: Status) -> bool:
+    """Whether nobody waits for what is new in the status."""
+    old = view.status
+    if old is None or view.experiment is None:
+        return False
+    return (old.phase, old.progress, old.observed_generation) == (
+        status.phase,
+        status.progress,
+        status.observed_generation,
+    )
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    return min((one for one in seconds if one is not None), default=None)
+
+
+def _machine(experiment: PruningExperiment, place: Place) -> str:
+    """The hardware asked for, in words: a timing belongs to it."""
+    runner = experiment.spec.runner
+    asked = {**runner.resources.requests, **runner.resources.limits}
+    parts = [f"{name} {amount}" for name, amount in sorted(asked.items())]
+    parts += [f"{name}={value}" for name, value in sorted(runner.node_selector.items())]
+    return ", ".join(parts) or f"a node of the cluster ({place.accelerator})"

@@ -1,0 +1,1 @@
+"""The few verbs of the API server that are used."""
