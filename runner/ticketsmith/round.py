@@ -23,6 +23,7 @@ from ticketsmith.experiment.contract import (
     read_round,
     write_answer,
 )
+from ticketsmith.experiment.envelope import unpack
 from ticketsmith.experiment.problems import BadSpec, Problem
 from ticketsmith.experiment.results import Progress
 from ticketsmith.stores import open_store
@@ -143,7 +144,10 @@ def _dispatch(task: AnyRound, store: Store, progress: Tell, stop: StopSignals) -
 def _read(spec: Path | None) -> AnyRound:
     source = ROUND_VARIABLE if spec is None else str(spec)
     if spec is None:
-        text = os.environ.get(ROUND_VARIABLE, "")
+        try:
+            text = unpack(os.environ)
+        except ValueError as error:
+            raise BadSpec(f"{ROUND_VARIABLE} is damaged: {error}: start the round again") from error
         if not text:
             raise BadSpec(f"there is no round to do: set {ROUND_VARIABLE} or give --spec FILE")
     else:
