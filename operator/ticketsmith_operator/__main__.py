@@ -63,6 +63,8 @@ async def _run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     async def watch() -> None:
+        # kopf looks once for what it is to watch: by then it must be installed.
+        await controller.listed.wait()
         try:
             await _watch(settings, memory, queue, configuration)
         finally:
@@ -98,7 +100,7 @@ async def _watch(
 ) -> None:
     await kopf.operator(
         registry=registry(memory, queue.add, configuration),
-        settings=kopf_settings(settings),
+        settings=kopf_settings(),
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,

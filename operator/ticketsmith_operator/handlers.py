@@ -11,7 +11,6 @@ from ticketsmith_operator.controller.views import Key
 from ticketsmith_operator.kube.base import EXPERIMENTS, JOBS, PODS, Resource
 from ticketsmith_operator.kube.client import bearer
 from ticketsmith_operator.names import EXPERIMENT_LABEL, MANAGER
-from ticketsmith_operator.settings import Settings
 
 
 def registry(
@@ -55,12 +54,12 @@ def registry(
     return handlers
 
 
-def kopf_settings(settings: Settings) -> kopf.OperatorSettings:
+def kopf_settings() -> kopf.OperatorSettings:
     """kopf without anything that writes: no Events, no annotations, no peering, no look at the whole cluster."""
     chosen = kopf.OperatorSettings()
     chosen.posting.enabled = False
     chosen.peering.standalone = True
-    chosen.scanning.disabled = bool(settings.namespaces)
+    chosen.scanning.disabled = True
     chosen.watching.chunk_size = 500
     chosen.execution.max_workers = 1
     chosen.persistence.finalizer = f"{MANAGER}/unused"

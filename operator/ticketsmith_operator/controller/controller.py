@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ticketsmith_operator.controller.leadership import Always, Leadership
 from ticketsmith_operator.controller.memory import Memory
@@ -35,11 +35,14 @@ class Controller:
     health: Health
     leadership: Leadership | Always
     clock: Callable[[], float] = time.perf_counter
+    listed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Everything was listed once."""
 
     async def run(self) -> None:
         """List everything, then work until cancelled."""
         await self._resync()
         self.health.listed()
+        self.listed.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._resync_forever(), name="resync")
             for number in range(self.settings.workers):

@@ -120,6 +120,7 @@ class Reconciler:
         due = (decision.requeue_after, todo.look_again)
         if not await self._write(turn, decision, place, acts=bool(announced or _acts(todo))):
             return _soonest(*due, *turn.look_again)
+        _log(view, decision.events, after)
         failure = await self._act(turn, announced, todo)
         await self._tell(view, decision.events, turn.now)
         if failure is not None:
@@ -349,6 +350,16 @@ async def refresh(kube: Kube, memory: Memory, key: Key) -> None:
             )
         return
     memory.see(EXPERIMENTS, body)
+
+
+def _log(view: ExperimentView, events: Sequence[Event], rounds: dict[str, RoundStatus]) -> None:
+    """Every step of the story, a line each."""
+    for event in events:
+        extra: dict[str, object] = {**_names(view.key)}
+        if event.round is not None:
+            extra |= {"round": event.round, "attempt": rounds[event.round].attempts}
+        level = logging.WARNING if event.kind == "Warning" else logging.INFO
+        _LOG.log(level, "%s: %s", event.reason, event.message, extra=extra)
 
 
 def _names(key: Key) -> dict[str, str]:
