@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ticketsmith.experiment.best import best, choose, kept, measured_speedup
+from ticketsmith.experiment.best import best, choose, kept, measured_speedup, measured_throughput
 from ticketsmith.experiment.contract import Timing
 from ticketsmith.experiment.status import RoundStatus
 
@@ -86,9 +86,10 @@ def timing(
     batch_size: int = 1,
     key: str = KEY,
     path: str = "dense",
+    p50_ms: float = 1,
 ) -> Timing:
     return Timing(
-        round=key, batch_size=batch_size, path=path, p50_ms=1, p95_ms=2,
+        round=key, batch_size=batch_size, path=path, p50_ms=p50_ms, p95_ms=2,
         speedup=speedup, low=low, high=high,
     )  # fmt: skip
 
@@ -107,3 +108,16 @@ def timing(
 )
 def test_a_speedup_is_told_only_if_it_was_measured(timings: Any, speedup: float | None) -> None:
     assert measured_speedup(timings, KEY, 1) == speedup
+
+
+def test_throughput_is_that_of_the_artifacts_fastest_path_at_each_batch_size() -> None:
+    timings = [
+        timing(1.0, 0.9, 1.1, batch_size=1, p50_ms=0.5),
+        timing(1.0, 0.9, 1.1, batch_size=32, p50_ms=4.0),
+        timing(2.0, 1.9, 2.1, batch_size=32, p50_ms=2.0, path="compacted"),
+        timing(9.0, 8.9, 9.1, batch_size=32, p50_ms=0.1, key="f" * 16),
+    ]
+    measured = {"samplesPerSecond1": 2_000.0, "samplesPerSecond32": 16_000.0}
+    assert measured_throughput(timings, KEY) == measured
+    assert measured_throughput(timings, None) == {}
+    assert measured_throughput([], KEY) == {}

@@ -22,6 +22,7 @@ class Document(BaseModel):
         serialize_by_alias=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # tracebacks are logged, and an input may be a secret
     )
 
     def document(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ticketsmith.experiment.contract import Key, Timing
 from ticketsmith.experiment.gates import VALIDATION, higher_is_better
@@ -10,6 +11,9 @@ from ticketsmith.experiment.ledger import figure
 from ticketsmith.experiment.spec import GateMetric
 from ticketsmith.experiment.status import Best, RoundStatus
 from ticketsmith.experiment.steps import round_name
+
+THROUGHPUT: Final = "samplesPerSecond"
+"""Begins the benchmark's metrics samplesPerSecond1, samplesPerSecond32, ...: the batch size follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +110,13 @@ def measured_speedup(timings: Iterable[Timing], key: Key | None, batch_size: int
         if timing.round == key and timing.batch_size == batch_size and timing.is_speedup
     ]
     return max(ratios, default=None)
+
+
+def measured_throughput(timings: Iterable[Timing], key: Key | None) -> dict[str, float]:
+    """Samples per second of the artifact at each batch size timed, by its median pass on its fastest execution path."""
+    fastest: dict[str, float] = {}
+    for timing in timings:
+        if timing.round == key:
+            name = f"{THROUGHPUT}{timing.batch_size}"
+            fastest[name] = max(fastest.get(name, 0.0), timing.samples_per_second)
+    return fastest

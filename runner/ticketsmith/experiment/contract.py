@@ -137,7 +137,7 @@ class Timing(Document):
     batch_size: int
     path: str
     """Execution path that ran it, e.g. dense (zeros stored densely)."""
-    p50_ms: float
+    p50_ms: float = Field(gt=0)
     p95_ms: float
     speedup: float
     """Dense time over this artifact's time, from interleaved passes; 1.0 for the dense network itself."""
@@ -145,6 +145,11 @@ class Timing(Document):
     """Lower end of the 95% bootstrap interval of speedup."""
     high: float
     """Upper end of that interval."""
+
+    @property
+    def samples_per_second(self) -> float:
+        """Examples a second at the median time of a pass."""
+        return 1000.0 * self.batch_size / self.p50_ms
 
     @property
     def is_speedup(self) -> bool:

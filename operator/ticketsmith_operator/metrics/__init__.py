@@ -1,0 +1,1 @@
+"""What Prometheus is told: counts of what was decided, and how the experiments of this moment stand."""
