@@ -165,3 +165,15 @@ def test_a_resource_with_its_status_reads_back(make_lab: Callable[..., Any]) -> 
     resource = lab.experiment.model_copy(update={"status": lab.status})
     again = parse_experiment(resource.model_dump(mode="json", by_alias=True))
     assert again == resource
+
+
+def test_no_batch_size_times_nothing_as_null_does() -> None:
+    """kubectl apply leaves a null out: this says the same without one."""
+    without = parse_experiment(document("spec.benchmark", {"batchSizes": []})).spec
+    assert without == parse_experiment(document("spec.benchmark", None)).spec
+    assert without.benchmark is None
+
+
+def test_money_is_written_in_full_so_that_a_cluster_reads_it() -> None:
+    limits = parse_experiment(document("spec.limits.maxCost", "5e2")).spec.limits
+    assert limits.document()["maxCost"] == "500"

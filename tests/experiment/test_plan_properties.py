@@ -1,5 +1,6 @@
 """plan in random worlds: attempts fail, vanish and hang, news is late or twice told, people change their minds."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ PATIENCE = 3000
 """Calls of plan after which an experiment that has not ended is taken to hang."""
 CALM = 300
 """Calls after which the world stops failing, so that only the plan itself can keep it from ending."""
+THERE = {"queued", "running"}
 SLACK = 1e-3
 """Seconds and money: the status keeps milliseconds and millionths."""
 
@@ -50,6 +52,7 @@ class Chaos:
     forgetting: float
     repeating: float
     meddling: float
+    evicting: float
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Simulation:
     news: list[Observed] = field(default_factory=list)
     """All that was ever observed, to be told again."""
     seen_start: dict[tuple[str, int], float] = field(default_factory=dict)
+    """When each attempt that has a place was seen to begin there."""
+    begin_of_all: float = math.inf
     spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Seconds charged per round."""
     charged: set[tuple[str, int]] = field(default_factory=set)
@@ -101,7 +106,7 @@ class Simulation:
         step = min(coming) - self.now
         if self.random.random() < 0.2:
             step *= self.random.random()
-        if self.seen_start and self.status and self.status.phase != "Suspended":
+        if self.begin_of_all < math.inf and self.status and self.status.phase != "Suspended":
             self.active += step
         self.now += step
 
@@ -132,9 +137,11 @@ class Simulation:
                     continue
                 del self.alive[name, number]
                 fresh.append(self._ended(attempt, began))
+            elif began is not None and self._is_evicted(attempt):
+                fresh.append(Observed(name, number, "queued", None, self.now))
             elif self.random.random() >= self.chaos.forgetting:
-                fresh.append(Observed(name, number, "running", began))
-        old = [seen for seen in self.news if seen.state != "running"]
+                fresh.append(Observed(name, number, "running" if began else "queued", began))
+        old = [seen for seen in self.news if seen.state not in THERE]
         again = []
         if old and self.random.random() < self.chaos.repeating:
             again = self.random.choices(old, k=self.random.randint(1, 3))
@@ -142,6 +149,15 @@ class Simulation:
         told = fresh + again
         self.random.shuffle(told)
         return told
+
+    def _is_evicted(self, attempt: Attempt) -> bool:
+        """Whether it loses its place just now; it will find another, and begin there."""
+        if attempt.stopped or self.calls > CALM or self.random.random() >= self.chaos.evicting:
+            return False
+        length = attempt.ends - attempt.begins
+        attempt.begins = self.now + self.random.uniform(0.1, 20)
+        attempt.ends = attempt.begins + length
+        return True
 
     def _ended(self, attempt: Attempt, began: float | None) -> Observed:
         name, number = attempt.start.round.name, attempt.start.attempt
@@ -186,7 +202,7 @@ class Simulation:
             if attempt is not None and not attempt.stopped:
                 attempt.stopped = True
                 attempt.ends = min(attempt.ends, self.now + self.random.choice([0.0, 3.0]))
-        still_there = {seen.name for seen in observed if seen.state == "running"}
+        still_there = {seen.name for seen in observed if seen.state in THERE}
         still_there |= {stop.name for stop in decision.stop}
         for start in decision.start:
             assert start.round.name not in still_there, "one attempt ends before the next starts"
@@ -208,7 +224,7 @@ class Simulation:
         # Asked again at once, with no news, it has nothing to add.
         after = self.experiment.model_copy(update={"status": decision.status})
         again = plan(after, (), world)
-        if not decision.stop and not any(o.state == "running" for o in observed):
+        if not decision.stop and not any(o.state in THERE for o in observed):
             assert (again.start, again.stop, again.events) == ((), (), ())
             assert again.status == decision.status
 
@@ -224,7 +240,10 @@ class Simulation:
                 continue
             if seen.started_at is not None and one.state == "Running":
                 self.seen_start.setdefault(at, seen.started_at)
-            if seen.state != "running" and one.state == "Running":
+                self.begin_of_all = min(self.begin_of_all, seen.started_at)
+            if seen.state == "queued" and one.state == "Running" and at in self.seen_start:
+                self.spent[seen.name] += self.now - self.seen_start.pop(at)
+            if seen.state not in THERE and one.state == "Running":
                 self.charged.add(at)
                 if seen.started_at is not None:
                     self.spent[seen.name] += seen.finished_at - self.seen_start[at]
@@ -236,8 +255,8 @@ class Simulation:
                 if at in self.seen_start:
                     self.spent[stop.name] += self.now - self.seen_start[at]
                 self.failures[stop.name] += stop.reason == "RoundDeadlineExceeded"
-        if self.seen_start and not self.held:
-            self.active = self.now - min(self.seen_start.values())
+        if self.begin_of_all < math.inf and not self.held:
+            self.active = self.now - self.begin_of_all
             self.held = decision.status.phase == "Suspended"
         assert decision.status.usage.duration_seconds == pytest.approx(
             sum(self.spent.values()), abs=0.01
@@ -260,7 +279,7 @@ class Simulation:
         elif spec.suspend:
             assert status.phase == "Suspended"
             assert not running
-        elif spec.limits.deadline_seconds is not None and self.seen_start:
+        elif spec.limits.deadline_seconds is not None and self.begin_of_all < math.inf:
             assert self.active < spec.limits.deadline_seconds + SLACK
             assert decision.requeue_after is not None
             left = spec.limits.deadline_seconds - self.active
@@ -355,7 +374,7 @@ specs = st.fixed_dictionaries(
     }
 )
 small = st.sampled_from([0.0, 0.05, 0.2])
-worlds = st.builds(Chaos, small, small, small, small, small, small)
+worlds = st.builds(Chaos, *(small,) * 7)
 prices = st.sampled_from([Prices(), Prices(Decimal("3.6"), "USD", 1)])
 
 
@@ -431,5 +450,5 @@ def _check_terminal_is_terminal(simulation: Simulation, final: Status) -> None:
         decision = plan(current, observed, world)
         assert decision.status == final
         assert (decision.start, decision.events, decision.requeue_after) == ((), (), None)
-        running = [(o.name, o.attempt) for o in observed if o.state == "running"]
+        running = [(o.name, o.attempt) for o in observed if o.state in THERE]
         assert [(s.name, s.attempt) for s in decision.stop] == running
