@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 .DEFAULT_GOAL := help
-# `docs` is also a folder, and `make docs` is to run whenever it is asked for.
-.PHONY: docs help demo test check lint format types contracts lock setup setup-dev clean
+# `docs` and `crds` are also folders, and to make them is to run whenever it is asked for.
+.PHONY: docs crds help demo test check lint format types contracts cluster-tools images lock setup setup-dev clean
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,11 +55,20 @@ contracts: setup-dev
 check: lint types contracts  ## The fast part: format, lint, types, import contracts, quick tests.
 	$(BIN)/pytest -m "not slow and not browser" -n auto
 
-test: lint types contracts  ## Everything, real data and a real browser included.
+cluster-tools: setup-dev  ## Build Kubernetes for the tests into ~/.cache (8 minutes on 2 cores, once).
+	$(BIN)/python tests/cluster/tools/build.py
+
+images: setup-dev  ## Build both images, and fill the store of the tests' node (root; 10 minutes on 2 cores, once).
+	$(BIN)/python tests/cluster/node_images.py
+
+test: lint types contracts cluster-tools  ## Everything: real data, a real browser, a real Kubernetes.
 	$(BIN)/pytest -n auto
 
-docs: setup-dev  ## Write the generated pages anew.
+docs: setup-dev crds  ## Write the generated pages, and the CRD, anew.
 	$(BIN)/python -m ticketsmith.experiment.reference > docs/experiment.md
+
+crds: setup-dev  ## Write the CustomResourceDefinition anew from the models.
+	$(BIN)/python -m ticketsmith_operator.crd > crds/ticketsmith.dev_pruningexperiments.yaml
 
 lock: setup-dev  ## Write the lock files anew from pyproject.toml.
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh

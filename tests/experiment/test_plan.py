@@ -533,6 +533,19 @@ def test_a_round_that_lost_its_place_is_charged_for_it_and_waits_for_another(
     assert lab.rounds["dense-s0"].gpu_seconds == lab.status.usage.gpu_seconds == 30
 
 
+def test_what_was_spent_is_told_to_people_only_where_a_price_is_known(
+    make_lab: Callable[..., Any], priced: Callable[..., Prices]
+) -> None:
+    unpriced, lab = make_lab(), make_lab(prices=priced(gpus=1))
+    for one in (unpriced, lab):
+        one.tick()
+        one.done("dense-s0", after=1)
+    assert unpriced.status.usage.spent is None
+    assert lab.status.usage.spent == "<0.01 USD"
+    lab.done("ticket-s0-l01", after=1999)
+    assert lab.status.usage.spent == "2.00 USD"
+
+
 @pytest.mark.parametrize("limits", [{"maxCost": "5"}, {"maxGpuHours": "5"}])
 def test_a_limit_without_effect_is_told_once(
     make_lab: Callable[..., Any], limits: dict[str, Any]

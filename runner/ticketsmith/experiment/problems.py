@@ -25,3 +25,7 @@ class DoesNotFit(Problem):
     """Out of memory; the sentence gives bytes wanted and bytes there."""
 
     exit_code = ExitCode.DOES_NOT_FIT
+
+
+class Unavailable(Problem):
+    """What the round needs cannot be reached just now; trying again may help."""

@@ -117,7 +117,7 @@ class TrainingSpec(Document):
     """The learning-rate schedule."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 autocast (weights stay fp32)."""
-    gradient_clip: float | None = Field(None, gt=0, le=1e9)
+    gradient_clip: float | None = Field(None, gt=0, le=10**9)
     """Largest global gradient norm; null does not clip."""
     evaluate_every: PositiveDuration = Duration(epochs=1)
     """How often the validation split is measured."""
@@ -192,10 +192,10 @@ class GateSpec(Document):
 
     metric: GateMetric
     """accuracy (higher is better) or loss (lower is better)."""
-    max_drop: float | None = Field(None, ge=0, le=1e9)
+    max_drop: float | None = Field(None, ge=0, le=10**9)
     """Largest loss of quality against the same seed's dense round, in the metric's unit: accuracy 0.02 is
     two points; for loss it is the largest rise."""
-    worst: float | None = Field(None, ge=-1e9, le=1e9)
+    worst: float | None = Field(None, ge=-(10**9), le=10**9)
     """The worst value that still passes, whatever the dense round reached."""
     on_fail: Literal["stop", "continue", "fail"] = "stop"
     """stop ends that seed's branch and keeps its last ticket; continue goes on; fail ends the experiment."""
@@ -228,7 +228,8 @@ class LimitsSpec(Document):
     round_deadline_seconds: Seconds | None = None
     """Seconds one attempt at a round may take."""
     max_cost: Money | None = None
-    """Most the rounds may cost, in the prices' currency; a round that is predicted not to fit is not started."""
+    """Most the rounds may cost, in the prices' currency, e.g. "5.50" (on a cluster a fraction stands in quotes); a
+    round that is predicted not to fit is not started."""
     max_gpu_hours: Money | None = None
     """Most GPU-hours the rounds may use, admitted the same way."""
     parallelism: int | None = Field(None, ge=1, le=10_000)

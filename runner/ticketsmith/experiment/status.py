@@ -125,6 +125,8 @@ class Usage(Document):
     """Sum of the wall-clock time of all attempts."""
     cost: Decimal = Decimal(0)
     """In currency."""
+    spent: str | None = None
+    """Cost and currency as a person reads them, e.g. 0.42 USD; null where no price is known."""
     currency: str | None = None
     """Currency of cost; null where no price is known."""
 

@@ -1,5 +1,7 @@
 """The status as it is written at the end of a call of plan."""
 
+from decimal import Decimal
+
 from ticketsmith.experiment.best import best
 from ticketsmith.experiment.book import Book
 from ticketsmith.experiment.budget import ignored_limits
@@ -10,7 +12,7 @@ from ticketsmith.experiment.gates import higher_is_better, ranking_metric
 from ticketsmith.experiment.ledger import arrange
 from ticketsmith.experiment.pareto import pareto
 from ticketsmith.experiment.standing import Standing, progress
-from ticketsmith.experiment.status import ParetoPoint, Phase, Status
+from ticketsmith.experiment.status import ParetoPoint, Phase, Status, Usage
 
 
 def summarize(
@@ -52,13 +54,22 @@ def summarize(
         pareto=tuple(
             ParetoPoint(round=t.name, sparsity=t.sparsity, metric=t.metric) for t in front
         ),
-        usage=book.usage,
+        usage=_usage(book),
         started_at=book.started_at,
         active_seconds=book.active_seconds,
         clock_since=book.clock_since,
         finished_at=None if ending is None else rfc3339(book.now),
         message=message,
     )
+
+
+def _usage(book: Book) -> Usage:
+    """What was spent, with the figure that people read."""
+    usage = book.usage
+    if usage.currency is None:
+        return usage.model_copy(update={"spent": None})
+    amount = "<0.01" if 0 < usage.cost < Decimal("0.01") else f"{usage.cost:.2f}"
+    return usage.model_copy(update={"spent": f"{amount} {usage.currency}"})
 
 
 def _phase(book: Book, standing: Standing, ending: Ending | None) -> tuple[Phase, str, str]:
