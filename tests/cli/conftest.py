@@ -25,6 +25,9 @@ spec:
   benchmark: {batchSizes: [1], warmup: 1, repeats: 5}
 """
 
+NO_CLUSTER = os.devnull + "/none"
+"""A kubeconfig that is not there: no test speaks with the cluster of whoever runs it."""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -41,7 +44,7 @@ def ticketsmith(tmp_path: Path) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
+            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "KUBECONFIG": NO_CLUSTER},
         )
 
     return run
@@ -53,6 +56,7 @@ def here(
 ) -> Run:
     """The same in this process: quicker, as nothing is imported anew."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", NO_CLUSTER)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = carry_out(list(arguments))

@@ -23,7 +23,7 @@ PURE = [
     ("kind: PruningExperiment", "kind: Pod", ["kind", "Pod", "PruningExperiment"]),
     ("spec:", "spec: 3\nx:", ["spec", "3"]),
     ("seeds: [0]", "seeds: [0]\n  seeds: [1]", ["'seeds' stands twice"]),
-    ("seeds: [0]", "artifacts: {uri: 'gs://b/x'}", ["gs://", "file:///path"]),
+    ("seeds: [0]", "artifacts: {uri: 's3://b/x'}", ["gs://", "file:///path"]),
 ]
 WITH_ENGINE = [
     ("name: lenet300", "name: lenet30", ["spec.model.name", "lenet30", "lenet300"]),

@@ -1,7 +1,6 @@
 """What a watcher sees: plain lines, and bars, from the same tellings."""
 
 import io
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,31 +9,19 @@ from ticketsmith.cli.bars import BarsView
 from ticketsmith.cli.pace import Pace
 from ticketsmith.cli.plain import QUIET_SECONDS, PlainView
 from ticketsmith.cli.words import duration
-from ticketsmith.experiment.contract import RoundResult, TrainRound
-from ticketsmith.experiment.decision import Event, Observed, Start
+from ticketsmith.experiment.contract import Arm, RoundResult
+from ticketsmith.experiment.decision import Event, Observed
 from ticketsmith.experiment.results import Progress
 from ticketsmith.experiment.status import RoundStatus, Status
-from ticketsmith.local.view import View
+from ticketsmith.experiment.steps import Step
+from ticketsmith.experiment.view import View
 
 NAME = "ticket-s0-l02"
 KEY = "0" * 16
 
 
-def start(arm: str = "ticket", attempt: int = 1) -> Start:
-    document: dict[str, Any] = {
-        "name": NAME,
-        "experiment": "made-up",
-        "runnerVersion": "0",
-        "arm": arm,
-        "seed": 0,
-        "level": 2,
-        "sparsity": 0.36,
-        "model": {"name": "lenet300"},
-        "dataset": {},
-        "training": {},
-        "rewind": "0it",
-    }
-    return Start(TrainRound.model_validate(document), attempt)
+def step(arm: Arm = "ticket") -> Step:
+    return Step(NAME, arm, seed=0, level=2, sparsity=0.36, parents=())
 
 
 def progress(epoch: float, accuracy: float | None, doing: str = "training") -> Progress:
@@ -80,7 +67,7 @@ class Clock:
 
 def a_round(view: View, clock: Clock) -> None:
     view.decided(status(3))
-    view.started(start())
+    view.started(step(), 1)
     for epoch in range(1, 21):
         clock.time += 1.0
         view.progressed(progress(epoch, 0.5 + epoch / 100))
@@ -111,7 +98,7 @@ def test_plain_lines() -> None:
 def test_a_round_that_was_answered_from_the_store_has_no_epochs() -> None:
     lines: list[str] = []
     view = PlainView(lines.append, Clock())
-    view.started(start("random", attempt=2))
+    view.started(step("random"), 2)
     view.progressed(progress(0, None, "loading"))
     view.ended(done())
     view.decided(status(1, gate=None))
@@ -128,7 +115,7 @@ def test_bars_show_level_epoch_loss_accuracy_and_time_left() -> None:
     clock = Clock()
     with BarsView(console, clock) as view:
         view.decided(status(3))
-        view.started(start())
+        view.started(step(), 1)
         for epoch in (1, 5):
             clock.time += 10.0
             view.progressed(progress(epoch, 0.953))

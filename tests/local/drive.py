@@ -8,13 +8,13 @@ import stand_in
 from ticketsmith.cli.files import read_experiment
 from ticketsmith.experiment.decision import Prices
 from ticketsmith.experiment.spec import PruningExperiment
+from ticketsmith.experiment.view import View
 from ticketsmith.local.continuation import status_to_go_on_from
 from ticketsmith.local.driver import Driver
 from ticketsmith.local.interrupt import Interrupt
 from ticketsmith.local.machine import Machine
 from ticketsmith.local.rundir import RunDirectory
 from ticketsmith.local.silent import SilentView
-from ticketsmith.local.view import View
 
 
 def drive(

@@ -9,7 +9,8 @@ import typer
 
 from ticketsmith import __version__
 from ticketsmith.benchmark import cli as benchmark
-from ticketsmith.cli.output import Form
+from ticketsmith.cli import on_cluster
+from ticketsmith.cli.arguments import Config, File, Output
 from ticketsmith.experiment.problems import BadSpec, Problem
 
 app = typer.Typer(
@@ -21,14 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-File = Annotated[
-    Path | None,
-    typer.Argument(metavar="FILE", help="The experiment file (YAML or JSON).", show_default=False),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The same as FILE.", show_default=False),
-]
+plugin = typer.Typer(
+    name=on_cluster.PLUGIN,
+    help="Hand experiments to this cluster, watch them, read their rounds' logs and their reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 Runs = Annotated[
     Path,
     typer.Option("--runs", metavar="DIR", help="Folder of the run directories and of the store."),
@@ -46,14 +47,6 @@ Price = Annotated[
     ),
 ]
 Currency = Annotated[str, typer.Option(metavar="CODE", help="Currency of --price.")]
-Output = Annotated[
-    Form | None,
-    typer.Option(
-        "-o",
-        "--output",
-        help="Print the final resource, alone on standard output, as json or yaml.",
-    ),
-]
 Parallelism = Annotated[
     int | None,
     typer.Option(
@@ -62,10 +55,10 @@ Parallelism = Annotated[
 ]
 
 
-def carry_out(arguments: list[str]) -> int:
+def carry_out(arguments: list[str], program: str = "ticketsmith") -> int:
     """Run one command line; returns the exit code. What a person must put right is told in one line."""
     try:
-        app(arguments, prog_name="ticketsmith")
+        (plugin if program == on_cluster.PLUGIN else app)(arguments, prog_name=program)
     except Problem as problem:
         print(f"ticketsmith: {problem}", file=sys.stderr)
         return int(problem.exit_code)
@@ -182,35 +175,17 @@ def init(
     init(file, model, dataset, replace=force)
 
 
-@app.command(epilog="Example:  ticketsmith status runs/quickstart_1a2b3c4d")
-def status(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
-    output: Output = None,
-) -> None:
-    """Show how far a run is, or how it ended."""
-    from ticketsmith.cli.status import show_status
-
-    show_status(run, output)
-
-
-@app.command(epilog="Example:  ticketsmith report runs/quickstart_1a2b3c4d --out docs/quickstart")
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder to write to; default: RUN/report, for several ./report."
-        ),
-    ] = None,
-) -> None:
-    """Turn results into a report: HTML, Markdown, PNG and PDF; several runs side by side."""
-    from ticketsmith.report import write_report
-
-    page = write_report(runs, out)
-    print(f"Executive Report generated: {page.with_name('executive_summary.md')}")
-    print(f"Full Report: {page}")
-
-
+for one, example in (
+    (
+        on_cluster.status,
+        "status quickstart -n research   ticketsmith status runs/quickstart_1a2b3c4d",
+    ),
+    (on_cluster.report, "report runs/quickstart_1a2b3c4d --out docs/quickstart"),
+    (on_cluster.submit, "submit examples/quickstart.yaml --watch"),
+    (on_cluster.logs, "logs quickstart ticket-s0-l03 --follow"),
+):
+    app.command(epilog=f"Example:  ticketsmith {example}")(one)
+    plugin.command()(one)
 app.command("benchmark")(benchmark.command)
 
 

@@ -11,10 +11,11 @@ from rich.text import Text
 from ticketsmith.cli.pace import Pace
 from ticketsmith.cli.plain import TOLD_OTHERWISE, done_line, share
 from ticketsmith.cli.words import duration, percent
-from ticketsmith.experiment.contract import RoundResult, TrainRound
-from ticketsmith.experiment.decision import Event, Observed, Start
+from ticketsmith.experiment.contract import RoundResult
+from ticketsmith.experiment.decision import Event, Observed
 from ticketsmith.experiment.results import Progress
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.steps import Step
 
 _STEPS = 1000
 """A bar's length in steps; shares are told as fractions."""
@@ -46,16 +47,12 @@ class BarsView:
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
 
-    def started(self, start: Start) -> None:
+    def started(self, step: Step, attempt: int) -> None:
         """See View.started."""
-        told = start.round
-        level = (
-            f" {percent(told.sparsity)} sparse"
-            if isinstance(told, TrainRound) and told.level
-            else ""
-        )
-        task = self._bars.add_task(f"{told.name}{level}", total=_STEPS, words="starting", left=None)
-        self._rounds[told.name] = (task, Pace())
+        del attempt
+        level = f" {percent(step.sparsity)} sparse" if step.sparsity else ""
+        task = self._bars.add_task(f"{step.name}{level}", total=_STEPS, words="starting", left=None)
+        self._rounds[step.name] = (task, Pace())
 
     def progressed(self, progress: Progress) -> None:
         """See View.progressed."""

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from ticketsmith.cli.pace import Pace
 from ticketsmith.cli.words import duration, percent
-from ticketsmith.experiment.contract import RoundResult, TrainRound
-from ticketsmith.experiment.decision import Event, Observed, Start
+from ticketsmith.experiment.contract import RoundResult
+from ticketsmith.experiment.decision import Event, Observed
 from ticketsmith.experiment.results import Progress
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.steps import Step
 
 QUIET_SECONDS = 5.0
 """A round tells of its epochs at most this often, and always of the last."""
@@ -28,20 +29,20 @@ class PlainView:
         self._pace = Pace()
         self._ended: list[Observed] = []
 
-    def started(self, start: Start) -> None:
+    def started(self, step: Step, attempt: int) -> None:
         """See View.started."""
-        told = start.round
-        again = f" (attempt {start.attempt})" if start.attempt > 1 else ""
-        self._told[told.name] = self._now()
-        if not isinstance(told, TrainRound):
-            self._write(f"{told.name} | started{again}")
-        elif told.arm == "ticket":
+        again = f" (attempt {attempt})" if attempt > 1 else ""
+        sparsity = percent(step.sparsity or 0.0)
+        self._told[step.name] = self._now()
+        if not step.trains:
+            self._write(f"{step.name} | started{again}")
+        elif step.arm == "ticket":
             self._write(
-                f"{told.name} | Pruning iteration {told.level} (sparsity: {percent(told.sparsity)})...{again}"
+                f"{step.name} | Pruning iteration {step.level} (sparsity: {sparsity})...{again}"
             )
         else:
-            at = f" at sparsity {percent(told.sparsity)}" if told.level else ""
-            self._write(f"{told.name} | Training{at}...{again}")
+            at = f" at sparsity {sparsity}" if step.level else ""
+            self._write(f"{step.name} | Training{at}...{again}")
 
     def progressed(self, progress: Progress) -> None:
         """See View.progressed."""
@@ -52,7 +53,7 @@ class PlainView:
         if not last and now - self._told.get(name, now) < QUIET_SECONDS:
             return
         self._told[name] = now
-        self._write(f"{name} | {epoch_line(progress)}")
+        self._write(progress_line(progress))
 
     def ended(self, seen: Observed) -> None:
         """See View.ended."""
@@ -80,9 +81,11 @@ class PlainView:
         )
 
 
-def epoch_line(progress: Progress) -> str:
-    """Epoch 3/20 | Loss: 0.243 | Val Acc: 85.3%, as far as it is known."""
-    parts = [f"Epoch {progress.epoch:.3g}/{progress.epochs:.3g}"]
+def progress_line(progress: Progress) -> str:
+    """ticket-s0-l02 | Epoch 3/20 | Loss: 0.243 | Val Acc: 85.3%, as far as it is known; or what else is done."""
+    if progress.doing != "training":
+        return f"{progress.round} | {progress.doing.capitalize()}"
+    parts = [progress.round, f"Epoch {progress.epoch:.3g}/{progress.epochs:.3g}"]
     if progress.loss is not None:
         parts.append(f"Loss: {progress.loss:.3f}")
     if progress.accuracy is not None:
@@ -94,17 +97,22 @@ def done_line(seen: Observed, result: RoundResult, status: Status) -> str:
     """Done in 1.2 s | Sparsity: 48.8% (1,234 of 2,410 weights removed) | Test Acc: 97.5% | Gate: passed."""
     took = (seen.finished_at or 0.0) - (seen.started_at or 0.0)
     parts = [f"Done in {duration(took)}"]
-    if result.level and result.sparsity and result.prunable and result.remaining is not None:
-        removed = result.prunable - result.remaining
-        parts.append(
-            f"Sparsity: {percent(result.sparsity)} ({removed:,} of {result.prunable:,} weights removed)"
-        )
+    known = next((known for known in status.rounds if known.name == seen.name), None)
+    sparsity = result.sparsity or (known.sparsity if known else None)
+    if result.level and sparsity:
+        parts.append(f"Sparsity: {percent(sparsity)}{_counts(result)}")
     if "accuracy" in result.metrics:
         parts.append(f"Test Acc: {percent(result.metrics['accuracy'])}")
-    known = next((known for known in status.rounds if known.name == seen.name), None)
     if known and known.gate:
         parts.append(f"Gate: {known.gate}")
     return " | ".join(parts)
+
+
+def _counts(result: RoundResult) -> str:
+    """How many weights that is; a cluster's status does not say."""
+    if not result.prunable or result.remaining is None:
+        return ""
+    return f" ({result.prunable - result.remaining:,} of {result.prunable:,} weights removed)"
 
 
 def share(status: Status) -> tuple[int, int]:

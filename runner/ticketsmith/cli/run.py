@@ -1,22 +1,24 @@
 """ticketsmith run and train: carry an experiment through and say what came of it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from ticketsmith.cli.adjust import Changes, adjusted, read_price
-from ticketsmith.cli.bars import BarsView
 from ticketsmith.cli.files import read_experiment
 from ticketsmith.cli.output import Form, people, say, write
 from ticketsmith.cli.place import prices_here, store_uri
-from ticketsmith.cli.plain import PlainView, share
-from ticketsmith.cli.words import duration, plural
+from ticketsmith.cli.plain import share
+from ticketsmith.cli.verdict import exit_code, verdict
+from ticketsmith.cli.views import watching
+from ticketsmith.cli.words import plural
 from ticketsmith.experiment.plan import plan
 from ticketsmith.experiment.spec import PruningExperiment
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.view import View
 from ticketsmith.local import tasks
 from ticketsmith.local.children import call
 from ticketsmith.local.continuation import is_answered, status_to_go_on_from
@@ -27,7 +29,6 @@ from ticketsmith.local.machine import Machine
 from ticketsmith.local.reporting import place_report
 from ticketsmith.local.rundir import RunDirectory
 from ticketsmith.local.silent import SilentView
-from ticketsmith.local.view import View
 from ticketsmith.round import run_round
 from ticketsmith.stores import open_store
 
@@ -71,7 +72,7 @@ def run(file: Path, options: Options) -> int:
         directory.keep_experiment(text)
         if not options.quiet:
             _introduce(console, directory, *_circumstances(machine, experiment, status))
-        with interrupt.listening(), _view(console, options.quiet) as view:
+        with interrupt.listening(), _view(console, options) as view:
             finished = Driver(
                 run=directory,
                 store=store,
@@ -108,15 +109,8 @@ def _circumstances(
         yield f"Going on where it stopped: {settled} of {planned} rounds are settled."
 
 
-@contextmanager
-def _view(console: Console, quiet: bool) -> Iterator[View]:
-    if quiet:
-        yield SilentView()
-    elif console.is_terminal:
-        with BarsView(console) as bars:
-            yield bars
-    else:
-        yield PlainView(lambda line: say(console, line))
+def _view(console: Console, options: Options) -> AbstractContextManager[View]:
+    return nullcontext(SilentView()) if options.quiet else watching(console)
 
 
 def _stopped(
@@ -144,16 +138,10 @@ def _conclude(
     if won and options.report and not options.dense_only:
         say(console, "")
         _report(experiment, directory, options, console)
-    spent = f"{duration(status.usage.duration_seconds)} of work"
-    if status.usage.currency:
-        spent += f", {status.usage.cost:.4f} {status.usage.currency}"
-    verdict = status.message or "It is suspended: set spec.suspend to false and run it again."
-    say(console, "", f"{status.phase}: {verdict} ({spent})")
+    say(console, "", verdict(status))
     if options.form is not None:
         write(experiment.document(), options.form)
-    if status.reason == "InvalidSpec":
-        return 2
-    return 0 if status.phase == "Succeeded" else 1
+    return exit_code(status)
 
 
 def _report(

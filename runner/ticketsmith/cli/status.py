@@ -1,11 +1,14 @@
-"""ticketsmith status: how far a run is, or how it ended."""
+"""ticketsmith status: how far an experiment is, or how it ended; here or on a cluster."""
 
 from pathlib import Path
 
 from rich.table import Table
 
 from ticketsmith.cli.output import Form, people, say, write
+from ticketsmith.cli.where import reach
 from ticketsmith.cli.words import duration, percent
+from ticketsmith.cluster.connect import Wanted
+from ticketsmith.cluster.resource import find
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.status import RoundStatus, Status
 from ticketsmith.local.rundir import read_resource
@@ -18,10 +21,23 @@ def show_status(run: Path, form: Form | None) -> None:
         raise BadSpec(f"{run} is not a run directory: name one that `ticketsmith run` printed")
     if form is not None:
         write(experiment.document(), form)
-        return
+    else:
+        _show(experiment.metadata.name, experiment.status or Status())
+
+
+def show_status_on_cluster(name: str, wanted: Wanted, form: Form | None) -> None:
+    """Print the state of an experiment on a cluster; Problem if it cannot be had."""
+    seen = find(reach(wanted), name)
+    if form is not None:
+        metadata = {k: v for k, v in seen.body["metadata"].items() if k != "managedFields"}
+        write({**seen.body, "metadata": metadata}, form)
+    else:
+        _show(name, seen.status or Status())
+
+
+def _show(name: str, status: Status) -> None:
     console = people(None)
-    status = experiment.status or Status()
-    say(console, f"{experiment.metadata.name}: {status.phase}, {status.progress or '0/0'} rounds")
+    say(console, f"{name}: {status.phase}, {status.progress or '0/0'} rounds")
     if status.message:
         say(console, status.message)
     table = Table(

@@ -10,12 +10,13 @@ from ticketsmith.experiment.decision import Decision, Observed, Prices, Start, W
 from ticketsmith.experiment.plan import plan
 from ticketsmith.experiment.spec import PruningExperiment
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.steps import steps
+from ticketsmith.experiment.view import View
 from ticketsmith.local.attempt import Attempt, Execute
 from ticketsmith.local.continuation import left_behind
 from ticketsmith.local.interrupt import Interrupt
 from ticketsmith.local.machine import Machine
 from ticketsmith.local.rundir import RunDirectory
-from ticketsmith.local.view import View
 
 _RESTING = ("Succeeded", "Failed", "Suspended")
 
@@ -100,7 +101,8 @@ class Driver:
             now=self.now(),
         )
         self._attempts[start.round.name] = attempt
-        self.view.started(start)
+        step = next(s for s in steps(experiment.spec) if s.name == start.round.name)
+        self.view.started(step, start.attempt)
         return attempt
 
     def _wait(self, requeue_after: float | None) -> list[Observed]:

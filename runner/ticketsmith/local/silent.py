@@ -1,14 +1,15 @@
 """A view for runs that nobody watches."""
 
-from ticketsmith.experiment.decision import Event, Observed, Start
+from ticketsmith.experiment.decision import Event, Observed
 from ticketsmith.experiment.results import Progress
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.steps import Step
 
 
 class SilentView:
     """Shows nothing."""
 
-    def started(self, start: Start) -> None:
+    def started(self, step: Step, attempt: int) -> None:
         """See View.started."""
 
     def progressed(self, progress: Progress) -> None:
