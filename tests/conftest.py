@@ -11,6 +11,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the cluster tests be pointed at a cluster that is there already."""
+    parser.addoption(
+        "--kubeconfig",
+        type=Path,
+        metavar="FILE",
+        help="run the cluster tests on the cluster of this kubeconfig instead of starting one",
+    )
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the real data sets. Absent: a failure in CI, a skip elsewhere."""

@@ -16,12 +16,15 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+ON_ONE_MACHINE, _, ON_A_CLUSTER = README.partition("\n## The same file on a cluster\n")
 
 
-def commands() -> Iterator[str]:
-    for block in blocks("sh"):
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> Iterator[str]:
+    for block in blocks("sh", text):
         for line in block.splitlines():
             command = line.split("#")[0].strip()
             if command:
@@ -52,10 +55,17 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_commands_for_a_cluster_are_those_that_its_page_runs() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    shown = re.findall(r"ticketsmith ([a-z]+) ", "\n".join(blocks("sh", ON_A_CLUSTER)))
+    assert shown
+    assert [verb for verb in shown if f"ticketsmith {verb} " not in page] == []
+
+
 @pytest.mark.slow
 def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
     """In the order shown, in an empty folder. The starter file is cut down so that its run takes seconds."""
-    ours = [line for line in commands() if line.startswith("ticketsmith ")]
+    ours = [line for line in commands(ON_ONE_MACHINE) if line.startswith("ticketsmith ")]
     verbs = [line.split()[1] for line in ours]
     assert verbs == ["init", "validate", "plan", "run", "report", "benchmark"]
     for line in ours:
