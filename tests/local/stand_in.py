@@ -19,6 +19,7 @@ from ticketsmith.local.attempt import Round
 from ticketsmith.stores.base import Store
 from ticketsmith.stores.directory import DirectoryStore
 
+COUNT = "count"
 CALLS = "calls.log"
 
 
@@ -44,8 +45,7 @@ def execute(
     plans = options.get("trouble", {}).get(told.name, [])
     trouble = plans[len(earlier) - 1] if len(earlier) <= len(plans) else "ok"
     signal.signal(signal.SIGTERM, signal.SIG_IGN if trouble == "stubborn" else _stop)
-    counter = store.scratch(told.key) / "count"
-    count = int(counter.read_text()) if counter.exists() else 0
+    count = int(store.read_text(told.key, COUNT) or 0)
     steps = int(options.get("steps", 2))
     try:
         note(store, told.name, f"from={count}")
@@ -56,7 +56,9 @@ def execute(
                 _hold(store, told.name)
             time.sleep(float(options.get("seconds", 0.0)))
             count += 1
-            counter.write_text(str(count))
+            counted = store.scratch(told.key) / COUNT
+            counted.write_text(str(count))
+            store.put(told.key, COUNT, counted)
             progress(
                 Progress(
                     round=told.name, doing="training", iteration=count, iterations=steps,

@@ -99,7 +99,7 @@ def start_held(experiment: PruningExperiment, folder: Path) -> subprocess.Popen[
 
 def kept_counts(runs: Path) -> dict[str, int]:
     """How far every round had counted, by key."""
-    return {f.parent.parent.name: int(f.read_text()) for f in (runs / "store").glob("*/*/count")}
+    return {f.parent.name: int(f.read_text()) for f in (runs / "store").glob("*/count")}
 
 
 def assert_resumed(

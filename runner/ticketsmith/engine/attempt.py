@@ -19,6 +19,9 @@ Tell = Callable[[Progress], None]
 
 CHECKPOINT_VARIABLE = "TICKETSMITH_CHECKPOINT_SECONDS"
 CHECKPOINT_SECONDS = 30.0
+SAVING_SHARE = 0.1
+"""Largest part of the time that saving takes where the variable does not say how often: a checkpoint that goes to
+another machine may take long."""
 TELL_SECONDS = 0.5
 
 
@@ -58,7 +61,9 @@ class StoredAttempt(Attempt):
         self._store = store
         self._tell = tell
         self._stop = stop
-        self._every = _checkpoint_seconds()
+        chosen = _checkpoint_seconds()
+        self._every = CHECKPOINT_SECONDS if chosen is None else chosen
+        self._share = SAVING_SHARE if chosen is None else 1.0
         self._save_at = time.monotonic() + self._every
         self._tell_at = 0.0
 
@@ -112,17 +117,22 @@ class StoredAttempt(Attempt):
     def save(
         self, state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer
     ) -> None:
+        begun = time.monotonic()
         file = self._store.scratch(self._key) / CHECKPOINT
         self._store.put(self._key, CHECKPOINT, checkpoint.write(file, state, model, optimizer))
-        self._save_at = time.monotonic() + self._every
+        now = time.monotonic()
+        self._save_at = now + max(self._every, (now - begun) * (1.0 / self._share - 1.0))
         if self._stop.noted is not None:
             raise Interrupted(self._stop.noted, state.step)
 
 
-def _checkpoint_seconds() -> float:
+def _checkpoint_seconds() -> float | None:
+    """Seconds between checkpoints as the environment says; None if it does not."""
     text = os.environ.get(CHECKPOINT_VARIABLE, "")
+    if not text:
+        return None
     try:
-        seconds = float(text or CHECKPOINT_SECONDS)
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Store(Protocol):
-    """A place for artifacts. Failures are ticketsmith.experiment.problems.Problem, told in one sentence."""
+    """A place for artifacts. Failures are told in a sentence: Unavailable where trying again may help, else BadSpec."""
 
     @property
     def uri(self) -> str:
@@ -15,7 +15,8 @@ class Store(Protocol):
         ...
 
     def exclusive(self, key: str) -> AbstractContextManager[None]:
-        """Held while one process works on `key`; another waits. Ends with the process, however it ends."""
+        """Held while one process works on `key`; another waits. It ends with the process, however that ends: at once,
+        or after a lease. Where a lease can be lost, the next write tells so by Unavailable and nothing is written."""
         ...
 
     def scratch(self, key: str) -> Path:
@@ -35,8 +36,8 @@ class Store(Protocol):
         ...
 
     def fetch(self, key: str, name: str, sha256: str | None = None) -> Path:
-        """A local path to read the file from. BadSpec names the file if it is missing, or if `sha256` is given
-        and does not match."""
+        """A local path to read the file from, there until the process ends or lets go of the key it holds. BadSpec
+        names the file if it is missing, or if `sha256` is given and does not match."""
         ...
 
     def remove(self, key: str, name: str) -> None:

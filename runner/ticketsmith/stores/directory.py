@@ -1,7 +1,7 @@
 """Artifacts in a folder: <root>/<key>/<name>. Any number of processes may share it."""
 
 import errno
-import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,10 +9,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ticketsmith.experiment.problems import BadSpec
-from ticketsmith.stores.files import create_text, locked, sha256_of, sync, told
+from ticketsmith.stores.files import (
+    create_text,
+    locked,
+    make_folder,
+    sha256_of,
+    share,
+    sync,
+    told,
+)
+from ticketsmith.stores.names import checked_key, checked_name, is_key, is_name
 
-_KEY = re.compile(r"[0-9a-f]{16}")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LOCK = ".lock"
 _SCRATCH = ".unfinished"
 
@@ -22,6 +29,8 @@ class DirectoryStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        # Where locks do not reach from node to node, two at the same key must not write one file.
+        self._scratch = Path(_SCRATCH, secrets.token_hex(4))
 
     @property
     def uri(self) -> str:
@@ -33,15 +42,17 @@ class DirectoryStore:
         folder = self._folder(key)
         with ExitStack() as held:
             with told("lock", folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 held.enter_context(locked(folder / _LOCK))
+            # What lies there now, a killed process left behind.
+            shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
             yield
 
     def scratch(self, key: str) -> Path:
         """See Store.scratch. It lies in the store, so that `put` only renames."""
-        folder = self._folder(key) / _SCRATCH
+        folder = self._folder(key) / self._scratch
         with told("create the folder", folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         return folder
 
     def put(self, key: str, name: str, file: Path) -> str:
@@ -58,7 +69,7 @@ class DirectoryStore:
         """See Store.create_text."""
         target = self._path(key, name)
         with told("write", target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             return create_text(target, text)
 
     def read_text(self, key: str, name: str) -> str | None:
@@ -98,38 +109,32 @@ class DirectoryStore:
         with told("read", self.root):
             folders = sorted(self.root.iterdir()) if self.root.exists() else []
         for folder in folders:
-            if _KEY.fullmatch(folder.name) and folder.is_dir():
+            if is_key(folder.name) and folder.is_dir():
                 with told("read", folder):
-                    stored = any(_NAME.fullmatch(file.name) for file in folder.iterdir())
+                    stored = any(is_name(file.name) for file in folder.iterdir())
                 if stored:
                     yield folder.name
 
     def prove_writable(self) -> None:
         """Write and remove a small file; BadSpec tells why that fails."""
         with told("write to the artifact store", self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             with tempfile.NamedTemporaryFile(dir=self.root, prefix=".probe") as probe:
                 probe.write(b"\0" * 4096)
                 probe.flush()
 
     def _folder(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise BadSpec(f"{key!r} is not a key of an artifact: write its 16 hex digits")
-        return self.root / key
+        return self.root / checked_key(key)
 
     def _path(self, key: str, name: str) -> Path:
-        folder = self._folder(key)
-        if not _NAME.fullmatch(name):
-            raise BadSpec(
-                f"{name!r} is not a name for an artifact's file: use letters, digits, dots and dashes"
-            )
-        return folder / name
+        return self._folder(key) / checked_name(name)
 
 
 def _move(file: Path, target: Path) -> str:
     """Rename within the store, both ends synced; the SHA-256 is of the bytes that were synced."""
     if not file.is_file():
         raise FileNotFoundError(errno.ENOENT, f"{file} is not there", str(file))
+    share(file)
     sync(file)
     digest = sha256_of(file)
     file.replace(target)

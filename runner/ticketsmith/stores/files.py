@@ -4,12 +4,13 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ticketsmith.experiment.problems import BadSpec
+from ticketsmith.experiment.problems import BadSpec, Unavailable
 
 _REMEDY = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -20,16 +21,40 @@ _REMEDY = {
     errno.ENOTDIR: "a file stands where a folder is needed; remove it or choose another folder",
     errno.EEXIST: "a file stands where a folder is needed; remove it or choose another folder",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter folder",
+    errno.ENOLCK: "the file system cannot lock files; mount it with locks (NFS: version 4, without nolock)",
+    errno.ENOSYS: "the file system lacks what a store needs; mount one with locks and renames",
+    errno.EOPNOTSUPP: "the file system lacks what a store needs; mount one with locks and renames",
 }
+_PASSING = {
+    errno.EIO,
+    errno.EREMOTEIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ECONNRESET,
+    errno.ECONNREFUSED,
+    errno.ENOTCONN,
+}
+"""What a network share says while its server is away."""
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 @contextmanager
 def told(doing: str, path: Path) -> Iterator[None]:
-    """Turn an OSError inside into a BadSpec: `cannot <doing> <path>: what is wrong; what helps`."""
+    """Turn an OSError inside into a Problem: `cannot <doing> <path>: what is wrong; what helps`.
+
+    It is a BadSpec; Unavailable where a network share is away, since then trying again may help.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in _PASSING:
+            raise Unavailable(
+                f"cannot {doing} {path}: {error.strerror}; the file system is away, try again later"
+            ) from error
         remedy = _REMEDY.get(error.errno or 0, f"{error.strerror or error}; choose another folder")
         raise BadSpec(f"cannot {doing} {path}: {remedy}") from error
 
@@ -49,6 +74,32 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each open to its group where `share` says so. OSError if that fails."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        share(folder)
+
+
+def share(path: Path) -> None:
+    """Open what this process made to the group of the folder it lies in, if that folder is a shared one.
+
+    Shared is what its group may write and hands its group on, as Kubernetes prepares a volume for a Pod's fsGroup:
+    Pods of other users go on there where this one stopped, whatever its umask.
+    """
+    folder = path.parent.stat().st_mode
+    if folder & stat.S_ISGID and folder & stat.S_IWGRP:
+        mode = path.stat().st_mode
+        path.chmod(stat.S_IMODE(mode) | (0o070 if stat.S_ISDIR(mode) else 0o060))
+
+
 @contextmanager
 def aside(target: Path, text: str) -> Iterator[Path]:
     """`text` in a finished, synced file beside `target`; whatever is still there at the end is removed."""
@@ -62,6 +113,7 @@ def aside(target: Path, text: str) -> Iterator[Path]:
         path.chmod(
             0o666 & ~_umask()
         )  # mkstemp makes it private; artifacts are for others to read too
+        share(path)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -87,7 +139,8 @@ def _claim(path: Path, target: Path) -> bool:
     try:
         os.link(path, target)
     except FileExistsError:
-        return False
+        # A network share may carry out a link, lose the answer, and refuse the repetition.
+        return path.samefile(target)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
@@ -106,6 +159,8 @@ def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path`, waiting for it. It ends with the process, however that ends."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
+        with suppress(PermissionError):  # another user made it
+            share(path)
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

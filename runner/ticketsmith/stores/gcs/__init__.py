@@ -1,0 +1,1 @@
+"""Artifacts in Google Cloud Storage. Nothing of Google's is imported before a bucket is first used."""
