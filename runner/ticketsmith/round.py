@@ -37,6 +37,7 @@ STORE_VARIABLE = "TICKETSMITH_STORE"
 STORE_DEFAULT = "runs/store"
 ANSWER_VARIABLE = "TICKETSMITH_ANSWER"
 TERMINATION_LOG = Path("/dev/termination-log")
+_IN_PLACE = {errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS}
 EPILOG = f"""\
 example:
   python -m ticketsmith.round --spec round.json --store runs/store --answer answer.json
@@ -50,7 +51,8 @@ exit codes:
   other     may be tried again
 
 environment: {ROUND_VARIABLE} (the spec as JSON), {STORE_VARIABLE}, {ANSWER_VARIABLE}, TICKETSMITH_DATA,
-TICKETSMITH_DEVICE (cpu, cuda), TICKETSMITH_THREADS, TICKETSMITH_CHECKPOINT_SECONDS (default 30).
+TICKETSMITH_DEVICE (cpu, cuda), TICKETSMITH_THREADS, TICKETSMITH_CHECKPOINT_SECONDS (default 30, or ten times what saving
+takes), TICKETSMITH_LEASE_SECONDS (60) and TICKETSMITH_RETRY_SECONDS (300) of a bucket.
 """
 
 
@@ -172,8 +174,9 @@ def _deliver(text: str, target: Path | None) -> None:
             try:
                 write_text(target, text)
             except OSError as error:
-                # Kubernetes mounts the termination log: a mount point cannot be renamed over.
-                if error.errno not in (errno.EBUSY, errno.EXDEV):
+                # Kubernetes mounts the termination log: a mount point cannot be renamed over, and its
+                # folder takes no other file from a user who is not root.
+                if error.errno not in _IN_PLACE:
                     raise
             else:
                 return
