@@ -15,6 +15,10 @@ class Settings(Document):
     """Namespaces served; none is the whole cluster."""
     image: Annotated[str, Field(min_length=1)] = f"ghcr.io/ticketsmith/runner:{__version__}"
     """Runner image of experiments that name none."""
+    artifacts_uri: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Artifact store of experiments that name none, e.g. gs://bucket/prefix, or file:///artifacts with a claim."""
+    artifacts_claim: str | None = None
+    """Claim, in each experiment's namespace, that is mounted at that file:// URI."""
     prices: str | None = None
     """File with the price list (a mounted ConfigMap); none: cost stays unknown."""
     capacity: int = Field(4, ge=1, le=10_000)
