@@ -1,6 +1,7 @@
 """The operator's process: `python -m ticketsmith_operator`."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -32,12 +33,18 @@ from ticketsmith_operator.server import Health, serve
 from ticketsmith_operator.settings import Settings
 
 _LOG = logging.getLogger(__name__)
+_GARBAGE = (5_000, 10, 200)
+"""A full collection walks over all that is remembered: 0.2 s for 1,000 experiments, which is then every Job's delay. By
+Python's own thresholds it would come every second under load, to find next to nothing."""
+WATCH_AGAIN_SECONDS = 1.0
+"""How soon everything is watched anew after watching broke off."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
     settings = read_settings(arguments)
     set_up(settings.log_format, settings.log_level)
+    gc.set_threshold(*_GARBAGE)
     try:
         asyncio.run(_run(settings))
     except (ConfigException, OSError) as problem:
@@ -98,13 +105,21 @@ def _seen(memory: Memory) -> Iterator[Seen]:
 async def _watch(
     settings: Settings, memory: Memory, queue: WorkQueue[Key], configuration: Configuration
 ) -> None:
-    await kopf.operator(
-        registry=registry(memory, queue.add, configuration),
-        settings=kopf_settings(),
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-    )
+    while True:
+        try:
+            await kopf.operator(
+                registry=registry(memory, queue.add, configuration),
+                settings=kopf_settings(),
+                standalone=True,
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+            )
+        except Exception as error:
+            # To kopf a watch that is answered with 410 or 500 is the end of everything.
+            _LOG.error("watching broke off: %s; it begins anew", error)
+            await asyncio.sleep(WATCH_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _leadership(settings: Settings, kube: ApiKube) -> Leadership | Always:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ticketsmith_operator.controller.leadership import Always, Leadership
 from ticketsmith_operator.controller.memory import Memory
 from ticketsmith_operator.controller.reconcile import Reconciler, refresh
-from ticketsmith_operator.controller.resync import resync
+from ticketsmith_operator.controller.resync import Collection, collections, relist
 from ticketsmith_operator.controller.views import Key
 from ticketsmith_operator.controller.workqueue import WorkQueue
 from ticketsmith_operator.kube.base import Conflict, Kube, KubeError, NotThere, Refused
@@ -98,20 +98,33 @@ class Controller:
             await self._resync()
 
     async def _resync(self) -> None:
-        """Try until it is done, then look at every experiment."""
-        while True:
-            try:
-                async for key in resync(self.kube, self.memory, self.settings.namespaces):
-                    self.queue.add(key)
-            except KubeError as error:
-                missing = isinstance(error, NotThere)
-                hint = " (are the custom resource definitions installed?)" if missing else ""
-                _LOG.warning("listing failed: %s%s; it is tried again", error, hint)
-                await asyncio.sleep(error.retry_after or RETRY_SECONDS)
-                continue
-            break
+        """List everything, what fails again until it is there too; then look at every experiment."""
+        self.memory.begin_list()
+        left = collections(self.settings.namespaces)
+        while left:
+            left = await self._relist(left)
         views = self.memory.experiments()
         self.reconciler.forget({view.uid for view in views})
         for view in views:
             self.queue.add(view.key)
         self.health.resynced()
+
+    async def _relist(self, wanted: list[Collection]) -> list[Collection]:
+        """List these, and wait a little if one fails; those that are still to be listed."""
+        failed: list[Collection] = []
+        wait = 0.0
+        for number, collection in enumerate(wanted):
+            try:
+                async for key in relist(self.kube, self.memory, collection):
+                    self.queue.add(key)
+            except KubeError as error:
+                missing = isinstance(error, NotThere)
+                hint = " (are the custom resource definitions installed?)" if missing else ""
+                _LOG.warning("listing failed: %s%s; it is tried again", error, hint)
+                failed.append(collection)
+                wait = max(wait, error.retry_after or RETRY_SECONDS)
+                if error.code is None:  # nobody is there to answer the others
+                    failed += wanted[number + 1 :]
+                    break
+        await asyncio.sleep(wait)
+        return failed

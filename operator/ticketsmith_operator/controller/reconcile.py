@@ -12,22 +12,22 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ticketsmith import __version__
 from ticketsmith.experiment.base import API_VERSION, KIND
-from ticketsmith.experiment.decision import Decision, Event, Observed, Start, World
+from ticketsmith.experiment.decision import Decision, Event, Observed, Start
 from ticketsmith.experiment.endings import not_accepted
 from ticketsmith.experiment.ledger import recall
 from ticketsmith.experiment.plan import plan
 from ticketsmith.experiment.spec import PruningExperiment
 from ticketsmith.experiment.status import RoundStatus, Status
+from ticketsmith_operator.controller.defaults import complete
 from ticketsmith_operator.controller.memory import Memory, Sighting
 from ticketsmith_operator.controller.observe import Pods, is_over, lacks_its_end, observe
 from ticketsmith_operator.controller.placeholder import placeholder
-from ticketsmith_operator.controller.stories import repeated, stories
+from ticketsmith_operator.controller.telling import Teller
 from ticketsmith_operator.controller.todo import Todo, is_wanted, work_out
 from ticketsmith_operator.controller.views import ExperimentView, JobView, Key
+from ticketsmith_operator.controller.world import world
 from ticketsmith_operator.kube.base import (
-    EVENTS,
     EXPERIMENTS,
     JOBS,
     PODS,
@@ -86,6 +86,7 @@ class Reconciler:
         now: Callable[[], float],
     ) -> None:
         self._kube = kube
+        self._teller = Teller(kube)
         self._memory = memory
         self._settings = settings
         self._prices = prices
@@ -105,27 +106,30 @@ class Reconciler:
         view = self._memory.experiment(key)
         if view is None or view.deleting:
             return None
-        problem = view.problem or (view.experiment and unrenderable(view.experiment))
-        if view.experiment is None or problem:
+        experiment = view.experiment and complete(view.experiment, self._settings)
+        problem = view.problem or (experiment and unrenderable(experiment))
+        if experiment is None or problem:
             await self._refuse(view, str(problem))
             return None
-        turn = _Turn(view, view.experiment, self._now(), _rounds(view.status))
+        turn = _Turn(view, experiment, self._now(), _rounds(view.status))
         await self._look(turn)
-        place = self._prices.current().place(view.experiment.spec.runner)
-        decision = plan(view.experiment, turn.observed, self._world(view.experiment, place))
+        runner, capacity = experiment.spec.runner, self._settings.capacity
+        place = self._prices.current().place(runner)
+        decision = plan(experiment, turn.observed, world(turn.now, runner, place, capacity))
         after = _rounds(decision.status)
         grace = self._settings.start_grace_seconds
         todo = work_out(after, turn.jobs, turn.now, grace)
         announced = self._to_make(view.uid, decision, after)
         due = (decision.requeue_after, todo.look_again)
         if not await self._write(turn, decision, place, acts=bool(announced or _acts(todo))):
-            return _soonest(*due, *turn.look_again)
+            tell_again = await self._teller.tell(view, (), turn.now)
+            return _soonest(*due, *turn.look_again, tell_again)
         _log(view, decision.events, after)
         failure = await self._act(turn, announced, todo)
-        await self._tell(view, decision.events, turn.now)
+        tell_again = await self._teller.tell(view, decision.events, turn.now)
         if failure is not None:
             raise failure
-        return _soonest(*due, *turn.look_again)
+        return _soonest(*due, *turn.look_again, tell_again)
 
     def forget(self, uids: Collection[str]) -> None:
         """Drop what was kept for experiments that are not among these."""
@@ -135,6 +139,7 @@ class Reconciler:
                 del notes[attempt]
         for uid in [one for one in self._written_at if one not in uids]:
             del self._written_at[uid]
+        self._teller.forget(uids)
 
     # --- looking ---------------------------------------------------------------------------------
     async def _look(self, turn: _Turn) -> None:
@@ -195,15 +200,6 @@ class Reconciler:
             turn.jobs.append((seen, pods))
             turn.observed.append(observe(seen, pods, round_, turn.now))
 
-    def _world(self, experiment: PruningExperiment, place: Place) -> World:
-        return World(
-            now=self._now(),
-            runner_version=__version__,
-            machine=_machine(experiment, place),
-            capacity=self._settings.capacity,
-            prices=place.prices,
-        )
-
     def _to_make(
         self, uid: str, decision: Decision, rounds: dict[str, RoundStatus]
     ) -> dict[Attempt, Start]:
@@ -227,13 +223,11 @@ class Reconciler:
             if waited < QUIET_SECONDS:
                 turn.look_again.append(QUIET_SECONDS - waited)
                 return False
-        await self._put(view, status, turn.experiment)
+        await self._put(view, status)
         self._metrics.decided(view.status, status, place, turn.experiment.spec.gates)
         return True
 
-    async def _put(
-        self, view: ExperimentView, status: Status, experiment: PruningExperiment | None
-    ) -> None:
+    async def _put(self, view: ExperimentView, status: Status) -> None:
         namespace, name = view.key
         metadata = {
             "namespace": namespace,
@@ -249,8 +243,8 @@ class Reconciler:
         }
         body = await self._kube.replace(EXPERIMENTS, namespace, document, subresource="status")
         version = int(body["metadata"]["resourceVersion"])
-        if experiment is not None:
-            experiment = experiment.model_copy(update={"status": status})
+        known = view.experiment
+        experiment = known and known.model_copy(update={"status": status})
         self._memory.write(replace(view, version=version, experiment=experiment, status=status))
         self._written_at[view.uid] = self._now()
 
@@ -260,8 +254,8 @@ class Reconciler:
         status = not_accepted(view.status, problem, now, view.generation)
         if status == view.status:
             return
-        await self._put(view, status, view.experiment)
-        await self._tell(view, [Event("Warning", "InvalidSpec", problem)], now)
+        await self._put(view, status)
+        await self._teller.tell(view, [Event("Warning", "InvalidSpec", problem)], now)
 
     # --- acting ----------------------------------------------------------------------------------
     async def _act(
@@ -294,7 +288,7 @@ class Reconciler:
         except Refused as refusal:
             if refusal.code not in _HOPELESS:
                 message = f"{start.round.name} cannot start yet: {refusal}"
-                await self._tell(
+                await self._teller.tell(
                     turn.view, [Event("Warning", "RoundNotStarted", message)], turn.now
                 )
                 raise
@@ -321,20 +315,6 @@ class Reconciler:
             "spec": {"activeDeadlineSeconds": 1},
         }
         self._memory.see(JOBS, await self._kube.patch(JOBS, namespace, name, patch))
-
-    async def _tell(self, view: ExperimentView, events: Sequence[Event], now: float) -> None:
-        """Post Events. They are news, not state: one that cannot be posted is dropped."""
-        namespace, _ = view.key
-        for body in stories(view, events, now):
-            try:
-                try:
-                    await self._kube.create(EVENTS, namespace, body)
-                except AlreadyThere:
-                    name = body["metadata"]["name"]
-                    known = await self._kube.get(EVENTS, namespace, name)
-                    await self._kube.patch(EVENTS, namespace, name, repeated(dict(known), now))
-            except KubeError as error:
-                _LOG.warning("an Event was not posted: %s", error, extra=_names(view.key))
 
 
 async def refresh(kube: Kube, memory: Memory, key: Key) -> None:
@@ -395,12 +375,3 @@ def _is_small(view: ExperimentView, status: Status) -> bool:
 
 def _soonest(*seconds: float | None) -> float | None:
     return min((one for one in seconds if one is not None), default=None)
-
-
-def _machine(experiment: PruningExperiment, place: Place) -> str:
-    """The hardware asked for, in words: a timing belongs to it."""
-    runner = experiment.spec.runner
-    asked = {**runner.resources.requests, **runner.resources.limits}
-    parts = [f"{name} {amount}" for name, amount in sorted(asked.items())]
-    parts += [f"{name}={value}" for name, value in sorted(runner.node_selector.items())]
-    return ", ".join(parts) or f"a node of the cluster ({place.accelerator})"

@@ -1,4 +1,4 @@
-"""What the plan tells, as Events of Kubernetes: at most one of each kind a turn, to read like a story. Pure."""
+"""What the plan tells, as Events of Kubernetes: at most one of each kind at a time, to read like a story. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,8 +12,8 @@ from ticketsmith_operator.names import MANAGER
 LONGEST = 1024
 """Characters of a message that the API server takes."""
 _MORE = "; and more"
-_PASSING = {"RoundStarted"}
-"""Reasons that another reason of the same turn outranks."""
+_PASSING = ("RoundStarted", "RoundDone")
+"""Reasons that others outrank where they are told together, the least first."""
 
 
 def stories(view: ExperimentView, events: Sequence[Event], now: float) -> list[dict[str, Any]]:
@@ -36,7 +36,11 @@ def repeated(known: dict[str, Any], now: float) -> dict[str, Any]:
 
 
 def _reason(events: Sequence[Event]) -> str:
-    return next((e.reason for e in events if e.reason not in _PASSING), events[0].reason)
+    def rank(event: Event) -> int:
+        passing = event.reason in _PASSING
+        return _PASSING.index(event.reason) if passing else len(_PASSING)
+
+    return max(events, key=rank).reason
 
 
 def _message(events: Sequence[Event]) -> str:

@@ -11,6 +11,7 @@ from ticketsmith.experiment.load import parse_experiment
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.spec import PruningExperiment
 from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.trust import trusted
 from ticketsmith_operator.kube.base import Body
 from ticketsmith_operator.names import (
     ATTEMPT_LABEL,
@@ -129,6 +130,7 @@ def experiment_view(body: Body, known: ExperimentView | None = None) -> Experime
     else:
         experiment, problem = _experiment(body)
     if experiment is not None:
+        status = status and trusted(status, experiment.spec)
         experiment = experiment.model_copy(update={"status": status})
     return ExperimentView(
         key=_key(metadata),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ticketsmith_operator.controller.news import PATIENCE_SECONDS
 from ticketsmith_operator.kube.base import (
     EVENTS,
     EXPERIMENTS,
@@ -35,7 +36,7 @@ def test_an_experiment_goes_from_its_first_round_to_its_ending(make_desk: Desks)
             desk.finish(name)
             await desk.look_and_turn(after=10)
         assert (desk.status["phase"], desk.status["progress"]) == ("Succeeded", "3/3")
-        assert desk.told() == ["RoundStarted", "RoundDone", "RoundDone", "RoundDone"]
+        assert desk.told() == ["RoundStarted", "Completed"]
 
     play(scene())
 
@@ -56,7 +57,7 @@ def test_a_round_costs_three_writes(make_desk: Desks) -> None:
         await desk.look_and_turn()
         desk.finish("dense-s0")
         desk.server.writes.clear()
-        await desk.look_and_turn(after=10)
+        await desk.look_and_turn(after=PATIENCE_SECONDS)
         assert len(desk.server.writes) == 3
 
     play(scene())
@@ -197,6 +198,23 @@ def test_a_job_that_memory_does_not_know_but_that_is_there_is_not_given_up(
         await late.turn(after=6)
         assert late.jobs() == ["dense-s0/1"]
         assert late.round("dense-s0")["attempts"] == 1
+
+    play(scene())
+
+
+def test_short_rounds_share_an_event_that_is_told_when_it_is_due(make_desk: Desks) -> None:
+    desk = make_desk()
+    desk.apply()
+
+    async def scene() -> None:
+        await desk.look_and_turn()
+        desk.finish("dense-s0")
+        assert await desk.look_and_turn(after=10) == PATIENCE_SECONDS - 10
+        assert desk.told() == ["RoundStarted"]
+        await desk.turn(after=PATIENCE_SECONDS - 10)
+        [_, told] = desk.server.all(EVENTS)
+        assert told["message"].startswith("dense-s0 is done")
+        assert "ticket-s0-l01 starts" in told["message"]
 
     play(scene())
 
@@ -361,6 +379,16 @@ def test_an_experiment_without_artifacts_is_refused(make_desk: Desks) -> None:
     desk.apply(artifacts=None)
     play(desk.look_and_turn())
     assert "spec.artifacts" in desk.status["message"]
+
+
+def test_an_experiment_that_names_no_store_takes_the_operators(make_desk: Desks) -> None:
+    desk = make_desk(artifacts_uri="file:///artifacts", artifacts_claim="shared")
+    body = desk.apply(artifacts=None)
+    play(desk.look_and_turn())
+    pod = desk.job("dense-s0")["spec"]["template"]["spec"]
+    claims = [v["persistentVolumeClaim"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
+    assert [claim["claimName"] for claim in claims] == ["shared"]
+    assert body["spec"]["artifacts"] is None
 
 
 def test_a_spec_that_becomes_wrong_lets_what_runs_go_on(make_desk: Desks) -> None:

@@ -22,10 +22,10 @@ SETTINGS = Settings(image="registry.example.com/ticketsmith/runner:1.2.3")
 def experiments() -> dict[str, PruningExperiment]:
     """By file name: the examples for clusters, and those that stand here for the sake of the test."""
     files = [*sorted(EXAMPLES.glob("*.yaml")), *sorted((HERE / "experiments").glob("*.yaml"))]
-    documents = {file.stem: yaml.safe_load(file.read_text()) for file in files}
     return {
-        name: as_read(document)
-        for name, document in documents.items()
+        file.stem: as_read(document)
+        for file in files
+        for document in yaml.safe_load_all(file.read_text())
         if document["kind"] == "PruningExperiment"
     }
 
