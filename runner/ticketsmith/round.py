@@ -51,8 +51,8 @@ exit codes:
   other     may be tried again
 
 environment: {ROUND_VARIABLE} (the spec as JSON), {STORE_VARIABLE}, {ANSWER_VARIABLE}, TICKETSMITH_DATA,
-TICKETSMITH_DEVICE (cpu, cuda), TICKETSMITH_THREADS, TICKETSMITH_CHECKPOINT_SECONDS (default 30, or ten times what saving
-takes), TICKETSMITH_LEASE_SECONDS (60) and TICKETSMITH_RETRY_SECONDS (300) of a bucket.
+TICKETSMITH_DEVICE (cpu, cuda), TICKETSMITH_THREADS, TICKETSMITH_CHECKPOINT_SECONDS (default 30, or ten times what
+saving takes), TICKETSMITH_LEASE_SECONDS (60) and TICKETSMITH_RETRY_SECONDS (300) of a bucket.
 """
 
 

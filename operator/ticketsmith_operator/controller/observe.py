@@ -98,16 +98,9 @@ def _observe_unfinished(view: JobView, pods: Pods, known: RoundStatus | None) ->
 
 
 def _observe_failed(view: JobView, last: Sighting[PodView] | None, span: Span) -> Observed:
-    def failed(message: str, code: int | None = None) -> Observed:
-        return Observed(
-            view.round,
-            view.attempt,
-            "failed",
-            span.started_at,
-            span.finished_at,
-            exit_code=code,
-            message=message,
-        )
+    def failed(message: str, code: int | None = None, answer: RoundError | None = None) -> Observed:
+        times = (span.started_at, span.finished_at)
+        return Observed(view.round, view.attempt, "failed", *times, answer, code, message)
 
     if view.given_up:
         return failed(view.given_up)
@@ -125,16 +118,8 @@ def _observe_failed(view: JobView, last: Sighting[PodView] | None, span: Span) -
     answer = read(pod.answer)
     if pod.exit_code in _TOLD_TO_STOP:
         return Observed(view.round, view.attempt, "interrupted", span.started_at, span.finished_at)
-    return Observed(
-        view.round,
-        view.attempt,
-        "failed",
-        span.started_at,
-        span.finished_at,
-        answer if isinstance(answer, RoundError) else None,
-        pod.exit_code,
-        pod.answer or pod.message or pod.reason or view.message,
-    )
+    words = pod.answer or pod.message or pod.reason or view.message
+    return failed(words, pod.exit_code, answer if isinstance(answer, RoundError) else None)
 
 
 def _observe_managed(job: Sighting[JobView], known: RoundStatus | None, now: float) -> Observed:
