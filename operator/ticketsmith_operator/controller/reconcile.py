@@ -206,9 +206,10 @@ class Reconciler:
         """Attempts to make Jobs for: those decided on now, and those left over that are still wanted."""
         starts = {(uid, s.round.name, s.attempt): s for s in decision.start}
         for attempt in [one for one in self._announced if one[0] == uid]:
-            start = self._announced.pop(attempt)
             if is_wanted(rounds, attempt[1], attempt[2]):
-                starts[attempt] = start
+                starts[attempt] = self._announced[attempt]
+            else:
+                del self._announced[attempt]
         return starts
 
     # --- writing ---------------------------------------------------------------------------------

@@ -239,6 +239,28 @@ def test_a_job_that_cannot_be_made_now_is_made_later_under_the_same_name(make_de
     play(scene())
 
 
+def test_a_job_that_is_still_to_be_made_is_not_forgotten_over_a_conflict(make_desk: Desks) -> None:
+    desk = make_desk()
+    body = desk.apply()
+
+    async def scene() -> None:
+        full = Refused("exceeded quota", code=403)
+        desk.server.fail = lambda write: full if write.startswith("create jobs") else None
+        with pytest.raises(Refused):
+            await desk.look_and_turn()
+        desk.server.fail = lambda write: None
+        desk.watch()
+        desk.server.change(body, metadata={"labels": {"changed": "meanwhile"}})
+        with pytest.raises(Conflict):
+            await desk.turn(after=30)
+        await desk.refresh()
+        await desk.turn(after=30)
+        assert desk.jobs() == ["dense-s0/1"]
+        assert "suspend" not in desk.job("dense-s0")["spec"]
+
+    play(scene())
+
+
 def test_a_job_the_server_will_never_take_is_a_failed_attempt(make_desk: Desks) -> None:
     desk = make_desk()
     desk.apply(limits={"retries": 0})
