@@ -63,7 +63,7 @@ images: setup-dev  ## Build both images, and fill the store of the tests' node (
 
 test: lint types contracts cluster-tools  ## Everything: real data, a real browser, a real Kubernetes.
 	-$(BIN)/python tests/cluster/node_images.py  # where that cannot be, tests of a real node are skipped; in CI they fail
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadfile
 
 docs: setup-dev crds  ## Write the generated pages, and the CRD, anew.
 	$(BIN)/python -m ticketsmith.experiment.reference > docs/experiment.md

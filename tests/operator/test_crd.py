@@ -121,7 +121,7 @@ def test_every_value_of_spec_is_bounded() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("name", [*RULES, *SERVER_DEFAULTS])
+@pytest.mark.parametrize("name", sorted({*RULES, *SERVER_DEFAULTS}))
 def test_every_rule_and_default_stands_at_a_model_or_field_there_is(name: str) -> None:
     model_name, _, field = name.partition(".")
     models = {**vars(placement), **vars(spec)}

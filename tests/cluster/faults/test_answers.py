@@ -18,7 +18,7 @@ from ticketsmith.experiment.decision import World
 from ticketsmith.experiment.plan import plan
 from ticketsmith.experiment.spec import PruningExperiment
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def _result() -> RoundResult:

@@ -7,7 +7,7 @@ from faults.api import JOBS, where
 from faults.conftest import MakeFleet, StartOperator
 from faults.injections import MissedEvents, Slow, WatchRefusals
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_it_is_restarted_while_rounds_run(

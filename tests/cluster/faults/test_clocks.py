@@ -13,7 +13,7 @@ from faults.conftest import MakeFleet
 from faults.fleet import SHORT, Fleet
 from supervised import Supervised
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 Start = Callable[[float], Supervised]
 HOUR = 3600.0
 LIMITS = {"limits": {"deadlineSeconds": 1800, "roundDeadlineSeconds": 1200, "parallelism": 2}}

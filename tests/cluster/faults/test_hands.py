@@ -19,7 +19,6 @@ from ticketsmith_operator.crd.resource import definition
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 RUNNING = "ticket-s0-l01"

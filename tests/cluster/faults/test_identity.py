@@ -13,7 +13,7 @@ from faults.fleet import SHORT
 from operator_process import OperatorProcess
 
 CRDS = Path(__file__).parents[3] / "crds"
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("how", ["Background", "Orphan", "Foreground"])

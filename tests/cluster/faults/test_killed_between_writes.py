@@ -17,7 +17,6 @@ from faults.injections import Freeze, StaleReads
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 WHEN: tuple[Literal["before", "after"], ...] = ("before", "after")

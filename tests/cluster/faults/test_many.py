@@ -15,7 +15,6 @@ from ticketsmith_operator.names import UID_LABEL
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 MANY = 200

@@ -11,7 +11,6 @@ from faults.injections import MissedEvents
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 EVENTS = 64

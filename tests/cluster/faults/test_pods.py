@@ -11,7 +11,7 @@ from faults.node import Node
 from misbehaviour import Behaviour, Evict, Lose, NeverStart, Oom, Script
 from operator_process import OperatorProcess
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 NOWHERE = {"runner": {"nodeSelector": {"accelerator": "none-here"}}}
 
 

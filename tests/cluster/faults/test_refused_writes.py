@@ -11,7 +11,6 @@ from faults.injections import Flaky, Refusals
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 WRITES = 24

@@ -8,7 +8,6 @@ from faults.injections import StaleReads
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 READS = range(2, 15)

@@ -24,7 +24,6 @@ from pod_history import Ran
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.slow,
-    pytest.mark.xdist_group(__name__),
     pytest.mark.timeout(1200),
 ]
 SEED = 20251

@@ -6,7 +6,7 @@ from fault_proxy import FaultProxy
 from faults.conftest import MakeFleet, StartOperator
 from faults.injections import Freeze
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group(__name__)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_two_at_once_do_everything_once(
