@@ -39,7 +39,7 @@ def told(**more: Any) -> Document:
         reason="RoundsRunning",
         progress="7/12",
         best=best,
-        usage=Usage(cost=Decimal("1.50"), currency="USD"),
+        usage=Usage(cost=Decimal("1.50"), currency="USD", spent="1.50 USD"),
         message="5 rounds to go.",
     )
     return status.model_copy(update=more).model_dump(mode="json", by_alias=True)
@@ -52,7 +52,8 @@ def test_kubectl_get_prints_the_columns(experiments: Experiments, kubectl: Kubec
     assert head.split() == [
         *("NAME", "PHASE", "PROGRESS", "BEST", "SPARSITY", "DROP", "SPEEDUP", "COST", "AGE")
     ]
-    assert row.split()[:7] == ["trial", "Running", "7/12", "0.9", "0.011", "1.25", "1.50"]
+    figures = ["trial", "Running", "7/12", "0.9", "0.011", "1.25", "1.50", "USD"]
+    assert row.split()[:8] == figures
     wide = kubectl("get", "pex", "-o", "wide").stdout
     assert "RoundsRunning" in wide
     assert "5 rounds to go." in wide

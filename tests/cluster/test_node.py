@@ -26,7 +26,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.cluster,
     pytest.mark.node,
-    pytest.mark.xdist_group("node"),  # a machine has room for one
     pytest.mark.timeout(3600),
 ]
 
