@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ticketsmith.experiment.base import fingerprint
+from ticketsmith.experiment.base import API_VERSION, KIND, fingerprint
 from ticketsmith.experiment.labels import ATTEMPT_LABEL as ATTEMPT_LABEL
 from ticketsmith.experiment.labels import CONTAINER as CONTAINER
 from ticketsmith.experiment.labels import EXPERIMENT_LABEL as EXPERIMENT_LABEL
@@ -27,6 +27,18 @@ def job_name(experiment: str, uid: str, round_name: str, attempt: int) -> str:
     """Name of the Job of one attempt: readable, unique by the experiment's uid, at most 63 characters."""
     ending = f"-{round_name}-{attempt}-{fingerprint([uid, round_name, attempt], digits=6)}"
     return experiment[: _LONGEST - len(ending)].rstrip("-") + ending
+
+
+def owner(name: str, uid: str) -> dict[str, object]:
+    """The owner reference to an experiment: with it goes what it owns."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def labels(experiment: str, uid: str, round_name: str, attempt: int) -> dict[str, str]:

@@ -51,9 +51,7 @@ class Leases:
             raise NotThere("there is no such lease", code=404)
         return {**self.lease, "spec": dict(self.lease["spec"])}
 
-    async def create(
-        self, what: Resource, namespace: str, body: Body, *, dry_run: bool = False
-    ) -> Body:
+    async def create(self, what: Resource, namespace: str, body: Body) -> Body:
         self.before("create")
         if self.lease is not None:
             raise AlreadyThere("it is there", code=409)

@@ -7,9 +7,8 @@ then the Job cannot appear any more. It is suspended and never runs.
 
 from typing import Any
 
-from ticketsmith.experiment.base import API_VERSION, KIND
 from ticketsmith_operator.controller.views import ExperimentView
-from ticketsmith_operator.names import CONTAINER, VOID, job_name, labels
+from ticketsmith_operator.names import CONTAINER, VOID, job_name, labels, owner
 
 
 def placeholder(view: ExperimentView, round_name: str, attempt: int, image: str) -> dict[str, Any]:
@@ -26,16 +25,7 @@ def placeholder(view: ExperimentView, round_name: str, attempt: int, image: str)
             "annotations": {
                 VOID: "its own Job was missing; this one only keeps the name and never runs"
             },
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": KIND,
-                    "name": name,
-                    "uid": view.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [owner(name, view.uid)],
         },
         "spec": {
             "suspend": True,

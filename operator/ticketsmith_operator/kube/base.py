@@ -75,9 +75,7 @@ class Kube(Protocol):
         """Every object (of a namespace, or of the cluster) with these labels, as lists that carry their version."""
         ...
 
-    async def create(
-        self, what: Resource, namespace: str, body: Body, *, dry_run: bool = False
-    ) -> Body:
+    async def create(self, what: Resource, namespace: str, body: Body) -> Body:
         """Make an object; AlreadyThere if its name is taken, NotThere if the namespace is."""
         ...
 

@@ -77,11 +77,9 @@ class ApiKube:
                 return
             query = query | {"continue": following}
 
-    async def create(
-        self, what: Resource, namespace: str, body: Body, *, dry_run: bool = False
-    ) -> Body:
+    async def create(self, what: Resource, namespace: str, body: Body) -> Body:
         """See Kube.create."""
-        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": MANAGER}
         return await self._write("create", what, "POST", what.path(namespace), query, body)
 
     async def patch(self, what: Resource, namespace: str, name: str, patch: Body) -> Body:

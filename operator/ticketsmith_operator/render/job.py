@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from ticketsmith.experiment.base import API_VERSION, KIND
 from ticketsmith.experiment.contract import ExitCode
 from ticketsmith.experiment.decision import Start
-from ticketsmith.experiment.spec import Metadata, PruningExperiment
-from ticketsmith_operator.names import CONTAINER, job_name, labels
+from ticketsmith.experiment.spec import PruningExperiment
+from ticketsmith_operator.names import CONTAINER, job_name, labels, owner
 from ticketsmith_operator.render.pod import pod_spec
 from ticketsmith_operator.render.refusal import unrenderable
 from ticketsmith_operator.settings import Settings
@@ -26,10 +25,10 @@ def render_job(start: Start, experiment: PruningExperiment, settings: Settings) 
     Raises:
         ValueError: the experiment has no uid, or no artifacts.
     """
-    owner, runner = experiment.metadata, experiment.spec.runner
-    if owner.uid is None:
-        raise ValueError(f"experiment {owner.name} has no uid: it was not read from a cluster")
-    identity = (owner.name, owner.uid, start.round.name, start.attempt)
+    metadata, runner = experiment.metadata, experiment.spec.runner
+    if metadata.uid is None:
+        raise ValueError(f"experiment {metadata.name} has no uid: it was not read from a cluster")
+    identity = (metadata.name, metadata.uid, start.round.name, start.attempt)
     ours = labels(*identity)
     queue = {QUEUE_LABEL: runner.queue_name} if runner.queue_name else {}
     return {
@@ -37,9 +36,9 @@ def render_job(start: Start, experiment: PruningExperiment, settings: Settings) 
         "kind": "Job",
         "metadata": {
             "name": job_name(*identity),
-            "namespace": owner.namespace,
+            "namespace": metadata.namespace,
             "labels": ours | queue,
-            "ownerReferences": [_owner(owner)],
+            "ownerReferences": [owner(metadata.name, metadata.uid)],
         },
         "spec": {
             "completions": 1,
@@ -56,17 +55,6 @@ def render_job(start: Start, experiment: PruningExperiment, settings: Settings) 
                 "spec": pod_spec(start, experiment.spec, settings.image),
             },
         },
-    }
-
-
-def _owner(owner: Metadata) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": owner.name,
-        "uid": owner.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
     }
 
 

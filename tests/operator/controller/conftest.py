@@ -66,9 +66,7 @@ class Server:
         ]
         yield {"metadata": {"resourceVersion": str(next(self._versions))}, "items": items}
 
-    async def create(
-        self, what: Resource, namespace: str, body: Body, *, dry_run: bool = False
-    ) -> Body:
+    async def create(self, what: Resource, namespace: str, body: Body) -> Body:
         name = body["metadata"]["name"]
         self._write("create", what, name)
         if (what, namespace, name) in self.objects:
