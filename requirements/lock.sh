@@ -8,8 +8,8 @@ lock() {
     --output-file "requirements/$out" "$@"
 }
 lock uv.txt requirements/uv.in
-lock dev.txt pyproject.toml --extra runner --extra cluster --extra gcs --extra operator --group dev
+lock dev.txt pyproject.toml --extra runner --extra cluster --extra gcs --extra operator --extra tracing --group dev
 # The images' locks take their versions from the developers' lock, so that what is tested is what runs.
 lock build.txt requirements/build.in --constraint requirements/dev.txt
 lock runner.txt pyproject.toml --extra runner --extra cluster --extra gcs --constraint requirements/dev.txt
-lock operator.txt pyproject.toml --extra operator --constraint requirements/dev.txt
+lock operator.txt pyproject.toml --extra operator --extra tracing --constraint requirements/dev.txt

@@ -1,7 +1,7 @@
 """Builds the programs the cluster tests run, once per version, into a cache outside the checkout.
 
 `python tests/cluster/tools/build.py` builds what is missing. Versions stand in the go.mod beside this file and in
-gcs/go.mod, and nowhere else. Kubernetes takes 8 minutes on 2 cores the first time.
+those of the folders beside it, and nowhere else. Kubernetes takes 8 minutes on 2 cores the first time.
 """
 
 import fcntl
@@ -63,6 +63,9 @@ class Module:
 
 KUBERNETES = Module("kubernetes", HERE, "k8s.io/kubernetes", stamped=True)
 FAKE_GCS = Module("fake-gcs-server", HERE / "gcs", "github.com/fsouza/fake-gcs-server")
+HELM = Module("helm", HERE / "helm", "helm.sh/helm/v3")
+"""helm and helm-docs."""
+LINT = Module("actionlint", HERE / "lint", "github.com/rhysd/actionlint")
 
 
 def binary(name: str, module: Module = KUBERNETES) -> Path:
@@ -150,5 +153,5 @@ def _aside(target: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    for each in (KUBERNETES, FAKE_GCS):
+    for each in (KUBERNETES, FAKE_GCS, HELM, LINT):
         build(each)
