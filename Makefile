@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 .DEFAULT_GOAL := help
 # `docs` and `crds` are also folders, and to make them is to run whenever it is asked for.
-.PHONY: docs crds help demo test check lint format types contracts cluster-tools images lock setup setup-dev clean
+.PHONY: docs crds charts dashboards dashboard-pictures help demo test check lint format types contracts cluster-tools cluster-demo images lock setup site setup-dev clean
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ setup-dev: $(VENV)/.dev  ## The same, with the tools that check the code.
 demo: setup  ## Run the quickstart experiment (digits, 3 seeds, controls) and write its report.
 	$(BIN)/ticketsmith run examples/quickstart.yaml --runs $(RUNS)
 
+# DEMO="--all-seeds --no-keep" gives it options; docs/cluster-demo.md has them.
+cluster-demo: cluster-tools images  ## Show it on a cluster of one node: Helm, Prometheus, three examples (root).
+	@PYTHONPATH=scripts:tests/cluster $(BIN)/python -m cluster_demo $(DEMO)
+
 # --- check ---------------------------------------------------------------------------------------
 format: setup-dev  ## Format the code.
 	$(BIN)/ruff format .
@@ -65,11 +69,26 @@ test: lint types contracts cluster-tools  ## Everything: real data, a real brows
 	-$(BIN)/python tests/cluster/node_images.py  # where that cannot be, tests of a real node are skipped; in CI they fail
 	$(BIN)/pytest -n auto --dist loadfile
 
-docs: setup-dev crds  ## Write the generated pages, and the CRD, anew.
+docs: setup-dev crds charts  ## Write the generated pages, and the CRD, anew.
 	$(BIN)/python -m ticketsmith.experiment.reference > docs/experiment.md
+	$(BIN)/python -m ticketsmith.cli.reference > docs/reference/cli.md
+	$(BIN)/python -m ticketsmith_operator.reference > docs/reference/operator.md
+
+site: setup-dev  ## Build the documentation site into site/, with warnings as errors.
+	$(BIN)/mkdocs build --strict
 
 crds: setup-dev  ## Write the CustomResourceDefinition anew from the models.
 	$(BIN)/python -m ticketsmith_operator.crd > crds/ticketsmith.dev_pruningexperiments.yaml
+	$(BIN)/python scripts/chart_files.py charts/ticketsmith-crds/templates/pruningexperiments.yaml
+
+charts: setup-dev  ## Write what the charts repeat from elsewhere, and what is made of them, anew.
+	$(BIN)/python scripts/chart_files.py
+
+dashboards: setup-dev  ## Write the Grafana dashboards, and their tables in the docs, anew from scripts/dashboards.
+	PYTHONPATH=scripts $(BIN)/python -m dashboards
+
+dashboard-pictures: cluster-tools  ## Draw the pictures of the dashboards in the docs anew (10 minutes).
+	PYTHONPATH=scripts:tests/cluster:tests/dashboards $(BIN)/python -m dashboards.pictures
 
 lock: setup-dev  ## Write the lock files anew from pyproject.toml.
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
