@@ -34,7 +34,13 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = str(first["loc"][0])
-        parser.error(f"{_flag(field)} {first['input']}: {first['msg'].lower()}")
+        parser.error(f"{flag(field)} {first['input']}: {_said(first['msg'])}")
+
+
+def _said(message: str) -> str:
+    """What is wrong; a validator of ours says it in its own sentence."""
+    own = message.removeprefix("Value error, ")
+    return own if own != message else message.lower()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,12 +62,13 @@ def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
     text = told + default
     if field.annotation is bool:
         action = argparse.BooleanOptionalAction
-        parser.add_argument(_flag(name), dest=name, action=action, default=None, help=text)
+        parser.add_argument(flag(name), dest=name, action=action, default=None, help=text)
     elif get_origin(field.annotation) is tuple:
-        parser.add_argument(_flag(name), dest=name, action="append", metavar="NAME", help=text)
+        parser.add_argument(flag(name), dest=name, action="append", metavar="NAME", help=text)
     else:
-        parser.add_argument(_flag(name), dest=name, metavar="VALUE", help=text)
+        parser.add_argument(flag(name), dest=name, metavar="VALUE", help=text)
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """A setting as it is given on the command line."""
     return "--" + _SINGULAR.get(name, name).replace("_", "-")

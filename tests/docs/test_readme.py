@@ -1,43 +1,28 @@
 """What the README shows is run as it stands."""
 
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from shown import blocks, commands, expand
 
 from ticketsmith.experiment.load import parse_experiment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-
-
 ON_ONE_MACHINE, _, ON_A_CLUSTER = README.partition("\n## The same file on a cluster\n")
 
 
-def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str) -> Iterator[str]:
-    for block in blocks("sh", text):
-        for line in block.splitlines():
-            command = line.split("#")[0].strip()
-            if command:
-                yield command
-
-
 def test_the_experiment_shown_is_a_good_one() -> None:
-    (shown,) = blocks("yaml")
+    (shown,) = blocks("yaml", README)
     assert parse_experiment(yaml.safe_load(shown)).metadata.name == "mnist-lenet300"
 
 
 def test_the_python_shown_runs() -> None:
-    (shown,) = blocks("python")
+    (shown,) = blocks("python", README)
     done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "90.0%"
 
@@ -81,15 +66,6 @@ def test_the_commands_run_one_after_the_other(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         if line.split()[1] == "init":
             cut_down(tmp_path / "experiment.yaml")
-
-
-def expand(line: str, folder: Path) -> list[str]:
-    """The words after `ticketsmith`, with the shell's * expanded."""
-    words: list[str] = []
-    for word in shlex.split(line)[1:]:
-        found = sorted(str(path) for path in folder.glob(word)) if "*" in word else []
-        words += found or [word]
-    return words
 
 
 def cut_down(file: Path) -> None:
