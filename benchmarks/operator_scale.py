@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -24,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests" / "cluster")]
 
 from operator_scale.cases import chains, in_flight  # noqa: E402
+from operator_scale.machine import environment  # noqa: E402
 from operator_scale.report import page  # noqa: E402
-from tools.build import KUBERNETES  # noqa: E402
 
 SIZES = (10, 100, 1000, 5000)
 PER_SECOND = 25.0
@@ -78,20 +77,6 @@ def told(what: str, run: dict[str, Any]) -> dict[str, Any]:
         flush=True,
     )
     return run
-
-
-def environment() -> dict[str, Any]:
-    """What the figures depend on."""
-    listing = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in listing if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "kubernetes": KUBERNETES.version,
-        "loadAverage": os.getloadavg()[0],
-    }
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

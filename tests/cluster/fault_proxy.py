@@ -283,9 +283,9 @@ class FaultProxy:
         ) as upstream:
             if upstream.status != 200:
                 return _said(Answer(upstream.status, await upstream.read(), {}))
-            await stream.prepare(request)
             self._watches.append(open_watch)
             try:
+                await stream.prepare(request)
                 async for line in _lines(upstream.content):
                     if await self._passes(call, line):
                         await stream.write(line + b"\n")

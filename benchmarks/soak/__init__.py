@@ -1,0 +1,1 @@
+"""A day of faults: see ../soak.py."""
