@@ -38,10 +38,16 @@ def is_over(job: JobView, pods: Pods) -> bool:
 
 
 def lacks_its_end(job: JobView, pods: Pods) -> bool:
-    """Whether the Job has ended but the Pod that tells how was not seen to end."""
+    """Whether the Job has ended but the Pod that tells how was not seen to end. Pods that it had before, and that were
+    evicted, tell nothing of it."""
     if job.outcome is None or job.void or job.managed or job.given_up or job.reason == _DEADLINE:
         return False
-    return all(seen.view.exit_code is None and seen.view.phase != "Failed" for seen in pods)
+    if job.outcome == "complete":
+        return all(seen.view.exit_code != 0 for seen in pods)
+    ended = [
+        one.view for one in pods if one.view.exit_code is not None or one.view.phase == "Failed"
+    ]
+    return len(ended) < len(pods) or all(one.exit_code in _TOLD_TO_STOP for one in ended)
 
 
 def observe(job: Sighting[JobView], pods: Pods, known: RoundStatus | None, now: float) -> Observed:

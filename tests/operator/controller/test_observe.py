@@ -178,6 +178,13 @@ def test_a_job_managed_elsewhere_answers_in_its_condition() -> None:
         (job(**COMPLETE), [], True),
         (job(**COMPLETE), [pod(**RUNNING)], True),
         (job(**COMPLETE), [pod(**ended(0, RESULT))], False),
+        # The Pod before it was evicted; the one that did the work was not seen to end, or not at all.
+        (job(**COMPLETE), [pod(**ended(143)), pod(**RUNNING)], True),
+        (job(**COMPLETE), [pod(**ended(143))], True),
+        (job(**COMPLETE), [pod(**ended(143)), pod(**ended(0, RESULT))], False),
+        (job(**FAILED), [pod(**ended(143)), pod(**RUNNING)], True),
+        (job(**FAILED), [pod(**ended(143))], True),
+        (job(**FAILED), [pod(**ended(143)), pod(**ended(1))], False),
         (job(**FAILED), [], True),
         (job(**FAILED, reason="DeadlineExceeded"), [], False),
         (job(**FAILED, given_up="x"), [], False),
