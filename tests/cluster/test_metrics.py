@@ -38,7 +38,7 @@ EXPERIMENT: dict[str, Any] = {
         "seeds": [0],
         "gates": [{"metric": "accuracy", "maxDrop": 0.5}],
         "benchmark": {"batchSizes": [1, 32]},
-        "limits": {"maxCost": "100000", "deadlineSeconds": 86400},
+        "limits": {"maxCost": "100000", "maxGpuHours": "10", "deadlineSeconds": 86400},
         "runner": {"resources": {"limits": {"nvidia.com/gpu": 1}}},
         "artifacts": {"uri": "gs://bucket/prefix"},
     },
@@ -47,13 +47,19 @@ EXPERIMENT: dict[str, Any] = {
 
 @pytest.fixture
 def node(experiments_crd: ClusterAccess, tmp_path: Path) -> Iterator[ProcessKubelet]:
-    """Its rounds take over a second: kubelets tell times in whole ones. The first try at the ticket fails."""
+    """Its rounds take over a second: kubelets tell times in whole ones. The first try at the ticket fails, and the
+    first at its control ends well without an answer."""
     with ProcessKubelet(
         experiments_crd.kubeconfig,
         tmp_path,
         simulate=plausible_answer,
         seconds=1.1,
-        script=Script({("ticket-s0-l01", 1): [Exit(1, "boom", after=1.1)]}),
+        script=Script(
+            {
+                ("ticket-s0-l01", 1): [Exit(1, "boom", after=1.1)],
+                ("random-s0-l01", 1): [Exit(0, "all is well", after=1.1)],
+            }
+        ),
     ) as kubelet:
         yield kubelet
 
@@ -106,27 +112,41 @@ def test_a_live_operator_shows_what_the_page_says_and_what_the_status_says(
         assert shown.keys() == described
         # Zeros stored densely run no faster: a speedup that was not measured is not shown.
         silent = {name for name, family in shown.items() if not family.samples}
-        assert silent == {"ticketsmith_experiment_speedup_ratio"}
+        assert silent == {
+            "ticketsmith_experiment_speedup_ratio",
+            "ticketsmith_experiment_round_pending_seconds",
+        }
 
         rounds = shown["ticketsmith_rounds_total"]
-        assert values(rounds, "outcome") == {"done": 5, "retried": 1}
+        assert values(rounds, "outcome") == {"done": 5, "retried": 2, "failed": 0}
         assert values(rounds, "arm") == {
-            "dense": 1, "ticket": 2, "random": 1, "benchmark": 1, "report": 1,
+            "dense": 1, "ticket": 2, "random": 2, "reinit": 0, "benchmark": 1, "report": 1,
         }  # fmt: skip
         [cost] = shown["ticketsmith_cost_total"].samples
-        assert cost.labels == {"currency": "USD", "accelerator": "nvidia-l4", "capacity": "spot"}
+        where = {"namespace": namespace, "accelerator": "nvidia-l4", "capacity": "spot"}
+        assert cost.labels == where | {"currency": "USD"}
         assert cost.value == pytest.approx(float(Decimal(str(ended["usage"]["cost"]))))
         [seconds] = shown["ticketsmith_gpu_seconds_total"].samples
+        assert seconds.labels == where
         assert seconds.value == pytest.approx(ended["usage"]["gpuSeconds"])
-        assert seconds.value > 0
+        [lost] = shown["ticketsmith_wasted_cost_total"].samples
+        [lost_seconds] = shown["ticketsmith_wasted_gpu_seconds_total"].samples
+        assert lost.labels == cost.labels
+        # Two attempts of seven failed, and they all took about as long; a second costs 1 USD.
+        assert 0 < lost_seconds.value < seconds.value / 2
+        assert lost.value == pytest.approx(lost_seconds.value)
+        assert values(shown["ticketsmith_answers_missing_total"], "namespace") == {namespace: 1}
         gates = values(shown["ticketsmith_gate_evaluations_total"], "outcome")
         assert gates == {"passed": 2}
         throughput = shown["ticketsmith_experiment_throughput_samples_per_second"]
         assert values(throughput, "batch_size") == {"1": 1000.0, "32": 32000.0}
         [progress] = shown["ticketsmith_experiment_progress_ratio"].samples
         assert (progress.labels, progress.value) == ({"namespace": namespace, "name": "trial"}, 1.0)
+        levels = shown["ticketsmith_experiment_level_quality"].samples
+        arms = sorted((s.labels["arm"], s.labels["level"]) for s in levels)
+        assert arms == [("dense", "0"), ("random", "1"), ("ticket", "1")]
         writes = values(shown["ticketsmith_api_writes_total"], "resource")
-        assert writes["jobs"] == 6
+        assert writes["jobs"] == 7
 
         kubectl("delete", "pex", "trial")
         eventually(

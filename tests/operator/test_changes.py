@@ -111,6 +111,34 @@ def test_usage_grows_by_failed_attempts_too() -> None:
     assert new.ended == (("ticket", "retried"),)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "failed", "seconds"),
+    [
+        (one("Running"), one("Waiting", failures=1, duration_seconds=4.0), {(TICKET, 1)}, 4.0),
+        (
+            one("Running", attempts=2, failures=1, duration_seconds=4.0),
+            one("Running", attempts=3, failures=2, duration_seconds=9.0),
+            {(TICKET, 2)},
+            5.0,
+        ),
+        (None, one("Failed", attempts=2, duration_seconds=3.0), {(TICKET, 2)}, 3.0),
+        (one("Running"), one("Done", duration_seconds=4.0), set(), 0.0),
+        (one("Running"), one("Waiting", duration_seconds=4.0), set(), 0.0),
+    ],
+)
+@pytest.mark.parametrize("is_filed", [False, True])
+def test_what_failed_is_told_with_the_time_it_took(
+    old: RoundStatus | None,
+    new: RoundStatus,
+    failed: set[tuple[str, int]],
+    seconds: float,
+    is_filed: bool,
+) -> None:
+    before = status() if old is None else status(old)
+    told = changes(before, filed(new) if is_filed else status(new), ())
+    assert (told.failed, told.failed_seconds) == (failed, seconds)
+
+
 def test_a_status_edited_backwards_takes_nothing_away() -> None:
     before = status(
         one("Done", gate="passed", duration_seconds=9.0, failures=3, attempts=4),
@@ -229,3 +257,5 @@ def test_a_whole_experiment_adds_up_to_its_last_status_though_most_rounds_are_fi
     assert sum(len(new.verdicts) for new in story.added) == 100
     assert sum(new.gpu_seconds for new in story.added) == pytest.approx(last.usage.gpu_seconds)
     assert sum(new.cost for new in story.added) == last.usage.cost > 0
+    assert {name for new in story.added for name, _ in new.failed} == {"dense-s3", "dense-s7"}
+    assert sum(new.failed_seconds for new in story.added) == 20.0

@@ -20,6 +20,9 @@ Outcome = Literal["done", "failed", "retried", "interrupted", "stopped"]
 its own, stopped was asked to end."""
 Pair = tuple[RoundStatus | None, RoundStatus]
 """A round as it was known, if it was, and as it is now."""
+Attempt = tuple[str, int]
+"""Name of a round and number of the attempt."""
+_FAILURES = {"failed", "retried"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Changes:
     gpu_seconds: float = 0.0
     cost: Decimal = Decimal(0)
     """In the later status's currency."""
+    failed: frozenset[Attempt] = frozenset()
+    """The attempts that failed, tried again or not."""
+    failed_seconds: float = 0.0
+    """How long those ran."""
 
 
 def changes(before: Status | None, after: Status, gates: Sequence[GateSpec]) -> Changes:
@@ -44,17 +51,26 @@ def changes(before: Status | None, after: Status, gates: Sequence[GateSpec]) -> 
     down (a status edited by hand) counts as unchanged.
     """
     before = before or Status()
-    filed_before, filed_after = set(before.ledger), set(after.ledger)
-    known = recall(before.rounds, filed_before - filed_after)
-    now = recall(after.rounds, filed_after - filed_before)
-    pairs = [(known.get(one.name), one) for one in now.values() if known.get(one.name) != one]
+    pairs = changed(before, after)
+    ended = list(_ended(pairs, after.phase))
+    failed = [(old, one) for old, one, outcome in ended if outcome in _FAILURES]
     return Changes(
-        ended=tuple(_ended(pairs, after.phase)),
+        ended=tuple((one.arm, outcome) for _, one, outcome in ended),
         durations=tuple((one.arm, one.duration_seconds) for old, one in pairs if _is_new(old, one)),
         verdicts=tuple(_verdicts(pairs, gates, after)),
         gpu_seconds=max(0.0, after.usage.gpu_seconds - before.usage.gpu_seconds),
         cost=max(Decimal(0), after.usage.cost - before.usage.cost),
+        failed=frozenset((one.name, (old or one).attempts) for old, one in failed),
+        failed_seconds=sum(_seconds(old, one) for old, one in failed),
     )
+
+
+def changed(before: Status, after: Status) -> list[Pair]:
+    """The rounds that differ."""
+    filed_before, filed_after = set(before.ledger), set(after.ledger)
+    known = recall(before.rounds, filed_before - filed_after)
+    now = recall(after.rounds, filed_after - filed_before)
+    return [(known.get(one.name), one) for one in now.values() if known.get(one.name) != one]
 
 
 def _is_new(old: RoundStatus | None, one: RoundStatus) -> bool:
@@ -62,14 +78,21 @@ def _is_new(old: RoundStatus | None, one: RoundStatus) -> bool:
     return one.state == "Done" and (old is None or old.state != "Done")
 
 
-def _ended(pairs: Sequence[Pair], phase: Phase) -> Iterator[tuple[str, Outcome]]:
+def _seconds(old: RoundStatus | None, one: RoundStatus) -> float:
+    """What the attempt that ended added to the round's time."""
+    return max(0.0, one.duration_seconds - (old.duration_seconds if old is not None else 0.0))
+
+
+def _ended(
+    pairs: Sequence[Pair], phase: Phase
+) -> Iterator[tuple[RoundStatus | None, RoundStatus, Outcome]]:
     for old, one in pairs:
-        outcome = _outcome(old, one, phase)
+        outcome = outcome_of(old, one, phase)
         if outcome is not None:
-            yield one.arm, outcome
+            yield old, one, outcome
 
 
-def _outcome(old: RoundStatus | None, one: RoundStatus, phase: Phase) -> Outcome | None:
+def outcome_of(old: RoundStatus | None, one: RoundStatus, phase: Phase) -> Outcome | None:
     """How the attempt that was known to run has ended; None if it has not, or was counted before."""
     if old is not None and old.state in {"Done", "Failed", "Stopped"}:
         return None

@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from ticketsmith_operator.metrics.experiments import ExperimentCollector, Seen
+from ticketsmith_operator.metrics.experiments import ExperimentCollector
+from ticketsmith_operator.metrics.seen import Seen
+from ticketsmith_operator.metrics.under_way import Waits
 
 
 class Page:
@@ -23,16 +25,17 @@ class Page:
         self._registry = registry
         self._experiments = experiments
         self._now = now
+        self._waits = Waits()
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """The page and its content type, in the format that suits an Accept header best.
 
-        `experiments` is called on the event loop, so it may walk over what the loop changes. The text, 0.4 s of
+        `experiments` is called on the event loop, so it may walk over what the loop changes. The text, 0.8 s of
         work for 5,000 experiments, is made in another thread.
         """
         seen = tuple(self._experiments())
         encode, content_type = choose_encoder(accept)
-        whole = _Whole(self._registry, ExperimentCollector(seen, self._now()))
+        whole = _Whole(self._registry, ExperimentCollector(seen, self._now(), self._waits))
         return await asyncio.to_thread(encode, whole), content_type
 
 
