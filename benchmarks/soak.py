@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -61,7 +62,14 @@ def soak(given: argparse.Namespace) -> dict[str, Any]:
         )
         print("Without faults first, for comparison ...", flush=True)
         experiments.learn()
-        return _measure(given, world, experiments)
+        result = _measure(given, world, experiments)
+        if result["broken"] or result["orphans"]:
+            kept = given.output.with_suffix(".logs")
+            kept.mkdir(parents=True, exist_ok=True)
+            for log in world.proxy.kubeconfig.parent.glob("operator-*.log"):
+                shutil.copy(log, kept)
+            print(f"What the operators wrote is in {kept}.", flush=True)
+        return result
 
 
 @contextlib.contextmanager

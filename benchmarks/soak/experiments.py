@@ -126,7 +126,8 @@ class Experiments:
         found = broken_rules(one, jobs, ours, once=False)
         repeated = _repeated(ours, self._node.spoilt)
         if repeated and uid not in self._disturbed:
-            found.append(f"begun again after their answers: {repeated}")
+            story = "; ".join(_told(ran) for ran in ours if ran.round in repeated)
+            found.append(f"begun again after their answers: {story}")
         shape = metadata["annotations"]["shape"]
         came_to = outcome(status)
         never = came_to["rounds"].keys() - {ran.round for ran in ours}
@@ -194,6 +195,13 @@ def _repeated(ours: list[Ran], spoilt: set[str]) -> list[str]:
         if ran.exit == 0 and ran.ended is not None and ran.pod_uid not in spoilt:
             answered[ran.round] = min(ran.ended, answered.get(ran.round, ran.ended))
     return sorted({ran.round for ran in ours if ran.started > answered.get(ran.round, ran.started)})
+
+
+def _told(ran: Ran) -> str:
+    begun, ended = (
+        time.strftime("%H:%M:%S", time.gmtime(at or 0.0)) for at in (ran.started, ran.ended)
+    )
+    return f"{ran.round} attempt {ran.attempt} {begun} to {ended}, exit {ran.exit}"
 
 
 def _document(name: str, namespace: str, shape: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
