@@ -3,16 +3,18 @@
 import json
 import os
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from control_plane import ControlPlane
-from images import Images, build_images
+from images import CannotBuild, Images, build_images
 from node_images import stocked
-from node_machine import CGROUP, HOST_ADDRESS, NODE_ADDRESS, PODS, Machine
+from node_machine import CGROUP, HOST_ADDRESS, NODE_ADDRESS, PODS, Machine, traces
 from supervised import Supervised
-from tools.build import binary
+from tools.build import NotBuilt, binary
 
 NAME = "node"
 GPUS = 8
@@ -39,7 +41,8 @@ class Node:
     """A control plane and its one node, as a context manager.
 
     The control plane listens on the wire between the node's machine and this one, and nowhere else. Pods reach it, the
-    node and each other; there is no way out of there.
+    node and each other; there is no way out of there. One at a time is up on this machine: a second one waits. It fails
+    the test if it leaves anything behind.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,6 +51,8 @@ class Node:
         self.images: Images
         """Names of the images it holds."""
         self.control_plane: ControlPlane
+        self.machine: Machine
+        """Where its programs run."""
 
     def __enter__(self) -> "Node":
         try:
@@ -64,7 +69,8 @@ class Node:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.images = build_images()
         root = self._held.enter_context(stocked(self.images, self._folder))
-        machine = Machine(self._folder / "machine")
+        self._held.callback(_expect_no_more_than, traces())
+        self.machine = machine = Machine(self._folder / "machine")
         self._held.callback(machine.stop)
         plane = ControlPlane(
             self._folder / "plane", address=HOST_ADDRESS, api_server_flags=_API_SERVER_FLAGS
@@ -130,6 +136,28 @@ class Node:
             return bool(node["status"]["allocatable"].get("nvidia.com/gpu") == str(GPUS))
 
         kubelet.until(allocatable, "offering its GPUs")
+
+
+@contextmanager
+def node_for_tests(request: pytest.FixtureRequest, folder: Path) -> Iterator[Node]:
+    """A node. What this machine lacks for one is a failure in CI, and a skip elsewhere."""
+    if request.config.getoption("--kubeconfig") is not None:
+        pytest.skip("the cluster given by --kubeconfig has no images built here")
+    absent = pytest.fail if os.environ.get("CI") else pytest.skip
+    if reason := lacking():
+        absent(reason)
+    with ExitStack() as held:
+        try:
+            binary("kubelet")
+            node = held.enter_context(Node(folder))
+        except (NotBuilt, CannotBuild) as problem:
+            absent(str(problem))
+        yield node
+
+
+def _expect_no_more_than(before: set[str]) -> None:
+    if left := traces() - before:
+        pytest.fail(f"the node left behind: {sorted(left)}")
 
 
 _NETWORK = {

@@ -10,15 +10,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import yaml
 from cluster_access import Kubectl, eventually
-from images import CannotBuild
-from node import NAME, Node, lacking
-from node_machine import traces
-from tools.build import NotBuilt, binary
+from node import NAME, Node, node_for_tests
 
 from ticketsmith.experiment.results import CHECKPOINT, MASK, WEIGHTS
 
@@ -45,25 +42,15 @@ SMALL: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Node]:
-    """A node with the operator on it, deployed as examples/cluster says. Nothing of it is left afterwards."""
-    if request.config.getoption("--kubeconfig") is not None:
-        pytest.skip("the cluster given by --kubeconfig has no images built here")
-    if reason := lacking():
-        _not_here(reason)
-    before = traces()
-    try:
-        binary("kubelet")
-        with Node(tmp_path_factory.mktemp("node") / "node") as running:
-            running.control_plane.install_crds(ROOT / "crds")
-            _deploy_operator(running)
-            yield running
-    except (NotBuilt, CannotBuild) as absent:
-        _not_here(str(absent))
-    assert not traces() - before
+    """A node with the operator on it, deployed as examples/cluster says."""
+    with node_for_tests(request, tmp_path_factory.mktemp("node") / "node") as running:
+        running.control_plane.install_crds(ROOT / "crds")
+        _deploy_operator(running)
+        yield running
 
 
 @dataclass(frozen=True)
@@ -240,9 +227,3 @@ def _rounds(status: dict[str, Any], store: Path) -> dict[str, tuple[str, list[st
 def _hashes(folder: Path) -> list[str]:
     files = [folder / name for name in (MASK, WEIGHTS)]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists()]
-
-
-def _not_here(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -1,0 +1,1 @@
+"""TicketSmith as a platform team would have it, on a cluster of one node on this machine: `make cluster-demo`."""
