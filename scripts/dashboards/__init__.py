@@ -1,0 +1,1 @@
+"""The Grafana dashboards as source: `PYTHONPATH=scripts python -m dashboards` writes their JSON into the chart."""
