@@ -1,7 +1,7 @@
 """What is kept of a Job, a Pod and an experiment: the few fields that decisions need, not the objects. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ticketsmith.experiment.load import parse_experiment
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.spec import PruningExperiment
-from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.status import Status, written
 from ticketsmith.experiment.trust import trusted
 from ticketsmith_operator.kube.base import Body
 from ticketsmith_operator.names import (
@@ -34,6 +34,7 @@ _STUCK = {
     "RunContainerError",
 }
 """Why a container does not start, where waiting seldom helps."""
+_OWNED_BY_OTHERS = ("labels", "annotations", "finalizers", "ownerReferences")
 _JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 
@@ -64,6 +65,8 @@ class JobView:
     """Why the operator had it ended."""
     deadline: int | None
     """Its activeDeadlineSeconds."""
+    ttl: int | None
+    """Its ttlSecondsAfterFinished."""
     void: bool
     """A placeholder: the attempt's real Job was never made, or is gone, and cannot be made any more."""
 
@@ -118,6 +121,9 @@ class ExperimentView:
     """Why not, in one sentence."""
     status: Status | None
     """None if there is none yet, or if it cannot be read: then it is found anew from the Jobs."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What others own of it. A write of the status changes none of it, but whoever owns a label that the write leaves
+    out is its owner no more, and cannot remove it later."""
 
 
 def experiment_view(body: Body, known: ExperimentView | None = None) -> ExperimentView:
@@ -141,6 +147,7 @@ def experiment_view(body: Body, known: ExperimentView | None = None) -> Experime
         experiment=experiment,
         problem=problem,
         status=status,
+        metadata={name: metadata[name] for name in _OWNED_BY_OTHERS if name in metadata},
     )
 
 
@@ -171,6 +178,7 @@ def job_view(body: Body) -> JobView | None:
         managed=spec.get("managedBy") not in (None, "kubernetes.io/job-controller"),
         given_up=(metadata.get("annotations") or {}).get(GIVEN_UP),
         deadline=spec.get("activeDeadlineSeconds"),
+        ttl=spec.get("ttlSecondsAfterFinished"),
         void=VOID in (metadata.get("annotations") or {}),
     )
 
@@ -215,7 +223,7 @@ def _experiment(body: Body) -> tuple[PruningExperiment | None, str | None]:
 
 
 def _status(document: object) -> Status | None:
-    if not document:
+    if not written(document):
         return None
     try:
         return Status.model_validate(document)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ticketsmith.experiment.base import KIND
 from ticketsmith.experiment.spec import ExperimentSpec, PruningExperiment
-from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.status import UNSEEN, Status
 from ticketsmith_operator.crd.rules import NAME
 from ticketsmith_operator.crd.schema import Schema, structural
 from ticketsmith_operator.names import GROUP, PLURAL, VERSION
@@ -72,7 +72,7 @@ def _resource() -> Schema:
             "kind": {"description": fields["kind"].description, "type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(ExperimentSpec),
-            "status": structural(Status),
+            "status": structural(Status) | {"default": {"observedGeneration": UNSEEN}},
         },
         "required": ["spec"],
         "x-kubernetes-validations": [NAME.document()],

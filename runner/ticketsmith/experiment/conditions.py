@@ -1,10 +1,14 @@
-"""Conditions in metav1's manner: the transition time moves only when the status does."""
+"""Conditions in metav1's manner: the transition time moves only when the status does.
 
-from collections.abc import Sequence
+Accepted, Progressing and Complete are ours. Ready, Reconciling and Stalled are for kstatus, the library by which Flux
+and others tell whether a resource is what was asked for; the last two are there only while they are True.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ticketsmith.experiment.clock import rfc3339
-from ticketsmith.experiment.status import Condition
+from ticketsmith.experiment.status import Condition, ConditionType, Phase
 
 Said = tuple[Literal["True", "False", "Unknown"], str, str]
 """Status, reason and message."""
@@ -14,20 +18,12 @@ def conditions(
     before: Sequence[Condition],
     now: float,
     generation: int | None,
-    *,
-    accepted: Said,
-    progressing: Said,
-    complete: Said,
+    said: Mapping[ConditionType, Said],
 ) -> tuple[Condition, ...]:
-    """The three conditions as they stand now; each keeps its transition time while its status stays."""
+    """The conditions as they stand now; each keeps its transition time while its status stays."""
     earlier = {one.type: one for one in before}
-    said: tuple[tuple[Literal["Accepted", "Progressing", "Complete"], Said], ...] = (
-        ("Accepted", accepted),
-        ("Progressing", progressing),
-        ("Complete", complete),
-    )
     found = []
-    for kind, (status, reason, message) in said:
+    for kind, (status, reason, message) in said.items():
         last = earlier.get(kind)
         since = rfc3339(int(now))
         if last is not None and last.status == status:
@@ -43,3 +39,25 @@ def conditions(
             )
         )
     return tuple(found)
+
+
+def readiness(phase: Phase, reason: str, message: str) -> dict[ConditionType, Said]:
+    """What kstatus reads: Ready is True with the answer, Unknown on the way to it, and False where somebody has to act
+    first. A suspended experiment is neither going on nor beyond help."""
+    match phase:
+        case "Succeeded":
+            return {"Ready": ("True", reason, message)}
+        case "Suspended":
+            return {"Ready": ("False", reason, message)}
+        case "Failed":
+            return stalled(reason, message)
+        case "Pending" | "Running":
+            return {
+                "Ready": ("Unknown", reason, message),
+                "Reconciling": ("True", reason, message),
+            }
+
+
+def stalled(reason: str, message: str) -> dict[ConditionType, Said]:
+    """What kstatus reads where nothing comes of this spec, whatever the phase."""
+    return {"Ready": ("False", reason, message), "Stalled": ("True", reason, message)}

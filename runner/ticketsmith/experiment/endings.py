@@ -6,9 +6,9 @@ from typing import Literal
 
 from ticketsmith.experiment.best import Ticket
 from ticketsmith.experiment.clock import rfc3339
-from ticketsmith.experiment.conditions import Said, conditions
+from ticketsmith.experiment.conditions import Said, conditions, readiness, stalled
 from ticketsmith.experiment.spec import LimitsSpec
-from ticketsmith.experiment.status import Phase, Status
+from ticketsmith.experiment.status import ConditionType, Phase, Status
 
 Reason = Literal[
     "AllRoundsDone",
@@ -89,9 +89,12 @@ def invalid_spec(message: str, now: float, generation: int | None) -> Status:
             (),
             now,
             generation,
-            accepted=("False", "InvalidSpec", message),
-            progressing=("False", "InvalidSpec", message),
-            complete=("False", "InvalidSpec", message),
+            {
+                "Accepted": ("False", "InvalidSpec", message),
+                "Progressing": ("False", "InvalidSpec", message),
+                "Complete": ("False", "InvalidSpec", message),
+                **stalled("InvalidSpec", message),
+            },
         ),
         finished_at=rfc3339(now),
         message=message,
@@ -105,11 +108,11 @@ def not_accepted(before: Status | None, message: str, now: float, generation: in
             message,
             generation,
         ):
-            return before
+            return noted(before, now, generation)
         return invalid_spec(message, now, generation)
     if before.phase in TERMINAL:
-        return noted(before, generation)
-    said: dict[str, Said] = {c.type: (c.status, c.reason, c.message) for c in before.conditions}
+        return noted(before, now, generation)
+    said = _said(before)
     unknown: Said = ("Unknown", "InvalidSpec", message)
     return before.model_copy(
         update={
@@ -119,22 +122,33 @@ def not_accepted(before: Status | None, message: str, now: float, generation: in
                 before.conditions,
                 now,
                 generation,
-                accepted=("False", "InvalidSpec", message),
-                progressing=said.get("Progressing", unknown),
-                complete=said.get("Complete", unknown),
+                {
+                    "Accepted": ("False", "InvalidSpec", message),
+                    "Progressing": said.get("Progressing", unknown),
+                    "Complete": said.get("Complete", unknown),
+                    **stalled("InvalidSpec", message),
+                },
             ),
         }
     )
 
 
-def noted(status: Status, generation: int | None) -> Status:
-    """An ending that a later change of the spec does not touch: the status only says that it was seen."""
-    if status.observed_generation == generation:
-        return status
-    seen = tuple(
-        one.model_copy(update={"observed_generation": generation}) for one in status.conditions
-    )
+def noted(status: Status, now: float, generation: int | None) -> Status:
+    """An ending that a later change of the spec does not touch: the status only says that it was seen. Conditions that
+    an earlier operator did not know are added."""
+    why = (status.reason or status.phase, status.message or "")
+    said = _said(status) | readiness(status.phase, *why)
+    seen = conditions(status.conditions, now, generation, said)
     return status.model_copy(update={"observed_generation": generation, "conditions": seen})
+
+
+def _said(status: Status) -> dict[ConditionType, Said]:
+    """The conditions that do not follow from the phase alone."""
+    return {
+        one.type: (one.status, one.reason, one.message)
+        for one in status.conditions
+        if one.type not in ("Ready", "Reconciling", "Stalled")
+    }
 
 
 def may_be_mended(status: Status, generation: int | None) -> bool:

@@ -39,7 +39,7 @@ def plan(experiment: PruningExperiment, observed: Sequence[Observed], world: Wor
         before, experiment = None, experiment.model_copy(update={"status": None})
     if before is not None and before.phase in TERMINAL:
         left = tuple(Stop(o.name, o.attempt, "Ended") for o in observed if o.state in _THERE)
-        return Decision((), left, endings.noted(before, generation), (), None)
+        return Decision((), left, endings.noted(before, world.now, generation), (), None)
     if before is None:
         problem = next(check(experiment.spec), None)
         if problem is not None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -10,6 +10,10 @@ from ticketsmith.experiment.base import Document
 
 Phase = Literal["Pending", "Running", "Suspended", "Succeeded", "Failed"]
 RoundState = Literal["Running", "Waiting", "Done", "Failed", "Stopped"]
+ConditionType = Literal["Accepted", "Progressing", "Complete", "Ready", "Reconciling", "Stalled"]
+UNSEEN: Final = -1
+"""status.observedGeneration that the API server gives a new resource: whoever compares it with metadata.generation,
+as kstatus does, waits for the operator instead of taking silence for success."""
 
 
 def _is_a_time(text: str) -> str:
@@ -29,8 +33,8 @@ GateVerdict = Literal["passed", "failed"]
 class Condition(Document):
     """One condition in the shape of metav1.Condition."""
 
-    type: Literal["Accepted", "Progressing", "Complete"]
-    """Accepted, Progressing or Complete."""
+    type: ConditionType
+    """Accepted, Progressing, Complete or Ready; Reconciling or Stalled while that is so."""
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
     reason: str
@@ -135,7 +139,7 @@ class Status(Document):
     """Written by the driver, read by people, dashboards and the next plan."""
 
     observed_generation: int | None = None
-    """Generation of spec this status speaks of."""
+    """Generation of spec this status speaks of; -1 while no operator has seen the resource."""
     phase: Phase = "Pending"
     """Pending, Running, Suspended, Succeeded or Failed."""
     reason: str | None = None
@@ -143,7 +147,7 @@ class Status(Document):
     progress: str | None = None
     """Rounds settled of rounds planned, e.g. 7/12."""
     conditions: tuple[Condition, ...] = ()
-    """Accepted, Progressing, Complete."""
+    """Accepted, Progressing, Complete, Ready; Reconciling while it goes on, Stalled once it cannot."""
     rounds: Annotated[tuple[RoundStatus, ...], Field(max_length=100)] = ()
     """Rounds in detail: running and failed ones first, then the latest; at most 100."""
     ledger: Annotated[tuple[str, ...], Field(max_length=20_000)] = ()
@@ -164,3 +168,8 @@ class Status(Document):
     """When the experiment ended, RFC 3339."""
     message: str | None = None
     """One sentence a person can act on."""
+
+
+def written(document: Any) -> Any:
+    """A status as its resource holds it; None where there is only what the API server puts there."""
+    return None if document in ({}, {"observedGeneration": UNSEEN}) else document

@@ -6,7 +6,7 @@ from ticketsmith.experiment.best import best
 from ticketsmith.experiment.book import Book
 from ticketsmith.experiment.budget import ignored_limits
 from ticketsmith.experiment.clock import rfc3339
-from ticketsmith.experiment.conditions import Said, conditions
+from ticketsmith.experiment.conditions import conditions, readiness
 from ticketsmith.experiment.endings import Ending
 from ticketsmith.experiment.gates import higher_is_better, ranking_metric
 from ticketsmith.experiment.ledger import arrange
@@ -27,8 +27,6 @@ def summarize(
     metric = ranking_metric(book.spec.gates)
     phase, reason, message = _phase(book, standing, ending)
     goes_on = ending is None and phase != "Suspended"
-    progressing: Said = ("True" if goes_on else "False", reason, message)
-    complete: Said = ("True" if phase == "Succeeded" else "False", reason, message)
     ignored = ignored_limits(book.spec.limits, book.prices)
     accepted = "; ".join([f"{planned} rounds are planned at most", *ignored]) + "."
     chosen = standing.chosen
@@ -44,9 +42,12 @@ def summarize(
             before.conditions,
             book.now,
             generation,
-            accepted=("True", "SpecAccepted", accepted),
-            progressing=progressing,
-            complete=complete,
+            {
+                "Accepted": ("True", "SpecAccepted", accepted),
+                "Progressing": ("True" if goes_on else "False", reason, message),
+                "Complete": ("True" if phase == "Succeeded" else "False", reason, message),
+                **readiness(phase, reason, message),
+            },
         ),
         rounds=rounds,
         ledger=ledger,
