@@ -15,6 +15,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
+from ticketsmith.experiment.gates import ranking_metric
 from ticketsmith_operator.controller.controller import Controller
 from ticketsmith_operator.controller.leadership import Always, Leadership
 from ticketsmith_operator.controller.memory import Memory
@@ -25,12 +26,13 @@ from ticketsmith_operator.flags import read_settings
 from ticketsmith_operator.handlers import kopf_settings, registry
 from ticketsmith_operator.kube.client import ApiKube, connect
 from ticketsmith_operator.logs import set_up
-from ticketsmith_operator.metrics.experiments import Seen
 from ticketsmith_operator.metrics.metrics import Metrics
 from ticketsmith_operator.metrics.page import Page
+from ticketsmith_operator.metrics.seen import Seen
 from ticketsmith_operator.money.prices import PriceFile
 from ticketsmith_operator.server import Health, serve
 from ticketsmith_operator.settings import Settings
+from ticketsmith_operator.tracing.otlp import open_traces
 
 _LOG = logging.getLogger(__name__)
 _GARBAGE = (5_000, 10, 200)
@@ -60,10 +62,12 @@ async def _run(settings: Settings) -> None:
     kube = ApiKube(configuration, metrics.api_write)
     memory = Memory(time.time)
     queue: WorkQueue[Key] = WorkQueue()
-    metrics.watch_queue(lambda: len(queue))
     health = Health(settings.resync_seconds)
     leadership = _leadership(settings, kube)
-    reconciler = Reconciler(kube, memory, settings, PriceFile(settings.prices), metrics, time.time)
+    # What a replica on standby has on its queue waits for the leader, not for its workers.
+    metrics.watch_queue(lambda: len(queue) if leadership.leads else 0)
+    prices, traces = PriceFile(settings.prices), open_traces(settings.traces_endpoint)
+    reconciler = Reconciler(kube, memory, settings, prices, metrics, time.time, traces)
     controller = Controller(kube, memory, queue, reconciler, settings, metrics, health, leadership)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,12 +98,17 @@ async def _run(settings: Settings) -> None:
     finally:
         await server.cleanup()
         await kube.close()
+        if traces is not None:
+            traces.close()
 
 
 def _seen(memory: Memory) -> Iterator[Seen]:
     for view in memory.experiments():
-        limits = view.experiment.spec.limits if view.experiment is not None else None
-        yield Seen(*view.key, view.status, limits)
+        if view.experiment is None:
+            yield Seen(*view.key, view.status)
+        else:
+            spec = view.experiment.spec
+            yield Seen(*view.key, view.status, spec.limits, ranking_metric(spec.gates))
 
 
 async def _watch(

@@ -8,9 +8,9 @@ _HEAD = """\
 
 # The operator's flags
 
-`python -m ticketsmith_operator --help` prints them too; the chart's values are in [chart.md](../chart.md). `--namespace` may be
-given several times. A switch has its opposite, as in `--no-leader-election`. Two environment variables are read: `KUBECONFIG`,
-outside a cluster, and `POD_NAMESPACE`, the operator's own namespace.
+`python -m ticketsmith_operator --help` prints them too; the chart's values are in [chart.md](../chart.md).
+`--namespace` may be given several times. A switch has its opposite, as in `--no-leader-election`. Two
+environment variables are read: `KUBECONFIG`, outside a cluster, and `POD_NAMESPACE`, the operator's own namespace.
 
 | flag | default | what it says |
 | --- | --- | --- |

@@ -1,11 +1,22 @@
 """How one operator is set up: read once, from the flags it was started with."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ticketsmith import __version__
 from ticketsmith.experiment.base import Document
+
+
+def _traces_url(given: str) -> str:
+    """The whole URL that spans are posted to."""
+    parts = urlsplit(given)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("name a URL like http://otel-collector:4318")
+    if "@" in parts.netloc:
+        raise ValueError("credentials belong into OTEL_EXPORTER_OTLP_HEADERS, not into the URL")
+    return given if parts.path.strip("/") else parts._replace(path="/v1/traces").geturl()
 
 
 class Settings(Document):
@@ -47,6 +58,10 @@ class Settings(Document):
     about to make it."""
     start_grace_seconds: float = Field(120.0, ge=0)
     """How long a Pod whose image or configuration cannot be had is waited for."""
+    traces_endpoint: Annotated[str, AfterValidator(_traces_url)] | None = None
+    """OTLP/HTTP receiver of OpenTelemetry traces, e.g. http://otel-collector:4318 (/v1/traces is added where the URL
+    names no path); none: what OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says, else no
+    traces."""
     log_format: Literal["json", "plain"] = "json"
     """json, a document a line, or plain."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
