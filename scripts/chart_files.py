@@ -1,13 +1,15 @@
 """Writes what the charts, and what is made of them, repeat from elsewhere: `make charts`.
 
-The CRD comes from the models, the version from `ticketsmith.__version__`, examples/cluster/operator.yaml and
-docs/chart.md from the chart. Named on the command line, it is those files only.
+The CRD comes from the models, the version from `ticketsmith.__version__`, examples/cluster/operator.yaml, docs/chart.md
+and what examples/gitops says of the charts from the charts. Named on the command line, it is those files only.
 """
 
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cluster"))
@@ -19,6 +21,12 @@ from ticketsmith_operator.crd.__main__ import manifest
 
 ROOT = Path(__file__).parents[1]
 CHARTS = ROOT / "charts"
+GITOPS = ROOT / "examples" / "gitops"
+PINNING = (
+    *(GITOPS / "argo-cd" / "apps" / name for name in ("crds.yaml", "operator.yaml")),
+    *(GITOPS / "flux" / "operator" / name for name in ("crds.yaml", "operator.yaml")),
+)
+"""Files that ask for one version of a chart."""
 KUBE_VERSION = KUBERNETES.version
 """helm takes a cluster it does not see for one of 2020, unless told."""
 EXAMPLE = (
@@ -86,12 +94,28 @@ def values_page() -> str:
     return _said("helm-docs", *source, *style, "--dry-run").strip() + "\n"
 
 
+def pinning(path: Path) -> str:
+    """A file that asks for a chart, with the version there is one of."""
+    asked = re.compile(r"^( *(?:targetRevision: |ref: \{tag: ))\d[^\s}]*", re.MULTILINE)
+    return asked.sub(rf"\g<1>{__version__}", path.read_text())
+
+
+def argo_cd_settings() -> str:
+    """What Argo CD is told of an experiment's health: the chart's own script."""
+    script = (CHARTS / "ticketsmith" / "files" / "argocd" / "health.lua").read_text()
+    block = re.compile(r"(_PruningExperiment: \|\n)(?: {4}.*\n|\n)+")
+    text = (GITOPS / "argo-cd" / "argocd-cm.yaml").read_text()
+    return block.sub(lambda found: found[1] + textwrap.indent(script, " " * 4), text)
+
+
 FILES: dict[Path, Callable[[], str]] = {
     CHARTS / "ticketsmith-crds" / "templates" / "pruningexperiments.yaml": crd_template,
     CHARTS / "ticketsmith-crds" / "Chart.yaml": lambda: chart_yaml("ticketsmith-crds"),
     CHARTS / "ticketsmith" / "Chart.yaml": lambda: chart_yaml("ticketsmith"),
     ROOT / "examples" / "cluster" / "operator.yaml": example,
     ROOT / "docs" / "chart.md": values_page,
+    GITOPS / "argo-cd" / "argocd-cm.yaml": argo_cd_settings,
+    **{path: partial(pinning, path) for path in PINNING},
 }
 """In this order: the later ones are made of the earlier ones."""
 

@@ -141,6 +141,11 @@ def test_a_log_that_is_not_there_says_why(pods: list[Any], one: RoundStatus, wor
     assert words in why_silent(pods, one, 1)
 
 
+def test_a_log_that_went_with_its_job_names_the_field_that_had_it_go() -> None:
+    words = "gone with its Job, as spec.retention.ttlSecondsAfterFinished is 0; it is Done"
+    assert words in why_silent([], known("r", "Done"), 1, ttl=0)
+
+
 def test_only_lines_of_progress_are_rendered() -> None:
     told = '{"round":"r","doing":"training","epoch":1,"epochs":2,"loss":0.5}'
     assert render(told) == "r | Epoch 1/2 | Loss: 0.500"

@@ -14,7 +14,7 @@ from ticketsmith.cli.init import init
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ["run", "train", "plan", "validate", "init", "status", "report", "benchmark"]
-COMMANDS += ["submit", "logs"]
+COMMANDS += ["submit", "logs", "list", "compare"]
 
 
 def test_help_and_bad_files_are_answered_without_torch(tmp_path: Path) -> None:

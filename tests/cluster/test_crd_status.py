@@ -11,7 +11,7 @@ from cluster_access import ClusterAccess, Kubectl, kubectl_program
 from experiments import Document, Experiments, document
 
 from ticketsmith.experiment.load import parse_experiment
-from ticketsmith.experiment.status import Best, RoundStatus, Status, Usage
+from ticketsmith.experiment.status import UNSEEN, Best, RoundStatus, Status, Usage
 
 pytestmark = pytest.mark.cluster
 
@@ -64,7 +64,7 @@ def test_a_status_leaves_spec_alone_and_spec_leaves_the_status_alone(
     experiments: Experiments,
 ) -> None:
     stored = experiments.create(document() | {"status": told()})
-    assert "status" not in stored
+    assert stored["status"] == {"observedGeneration": UNSEEN}
     told_so = experiments.replace_status(
         {**stored, "spec": {**stored["spec"], "suspend": True}, "status": told()}
     )

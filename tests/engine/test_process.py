@@ -250,7 +250,7 @@ def test_an_unforeseen_error_exits_1_with_a_traceback_and_last_words(
     def bang(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("out of the blue")
 
-    monkeypatch.setattr("ticketsmith.engine.carry_out.train", bang)
+    monkeypatch.setattr("ticketsmith.engine.conduct.train", bang)
     code, said = run_round(make_round(), store, lambda _: None)
     assert (code, said.outcome) == (1, "error")
     assert said == RoundError(exit_code=1, message="ZeroDivisionError: out of the blue")

@@ -153,7 +153,7 @@ def test_every_model_that_checks_its_fields_against_each_other_has_rules() -> No
 
 
 def test_every_field_of_spec_is_either_immutable_or_known_to_change() -> None:
-    assert set(SPEC["properties"]) - set(IMMUTABLE) == {"limits", "runner", "suspend"}
+    assert set(SPEC["properties"]) - set(IMMUTABLE) == {"limits", "retention", "runner", "suspend"}
     assert set(IMMUTABLE) < set(SPEC["properties"])
 
 
@@ -164,6 +164,7 @@ def test_the_server_fills_in_no_other_default_than_those_named() -> None:
         ".spec.training.lrSchedule.name": "constant",
         ".spec.benchmark": {"batchSizes": [1, 32], "warmup": 10, "repeats": 50},
         ".spec.runner.tolerations[].operator": "Equal",
+        ".status": {"observedGeneration": -1},
     }
 
 

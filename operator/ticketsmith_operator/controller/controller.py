@@ -108,6 +108,7 @@ class Controller:
         for view in views:
             self.queue.add(view.key)
         self.health.resynced()
+        self.metrics.resynced()
 
     async def _relist(self, wanted: list[Collection]) -> list[Collection]:
         """List these, and wait a little if one fails; those that are still to be listed."""

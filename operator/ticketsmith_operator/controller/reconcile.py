@@ -14,7 +14,7 @@ from typing import Any
 
 from ticketsmith.experiment.base import API_VERSION, KIND
 from ticketsmith.experiment.decision import Decision, Event, Observed, Start
-from ticketsmith.experiment.endings import not_accepted
+from ticketsmith.experiment.endings import TERMINAL, not_accepted
 from ticketsmith.experiment.ledger import recall
 from ticketsmith.experiment.plan import plan
 from ticketsmith.experiment.spec import PruningExperiment
@@ -23,6 +23,7 @@ from ticketsmith_operator.controller.defaults import complete
 from ticketsmith_operator.controller.memory import Memory, Sighting
 from ticketsmith_operator.controller.observe import Pods, is_over, lacks_its_end, observe
 from ticketsmith_operator.controller.placeholder import placeholder
+from ticketsmith_operator.controller.retire import is_told, to_retire
 from ticketsmith_operator.controller.telling import Teller
 from ticketsmith_operator.controller.todo import Todo, is_wanted, work_out
 from ticketsmith_operator.controller.views import ExperimentView, JobView, Key
@@ -44,13 +45,16 @@ from ticketsmith_operator.names import GIVEN_UP, job_name
 from ticketsmith_operator.render.job import render_job
 from ticketsmith_operator.render.refusal import unrenderable
 from ticketsmith_operator.settings import Settings
+from ticketsmith_operator.tracing.spans import Change
+from ticketsmith_operator.tracing.traces import Traces
 
 _LOG = logging.getLogger(__name__)
 QUIET_SECONDS = 2.0
 """A status that only tells when a round's container began waits so long for company."""
+RETIRED_AT_ONCE = 50
+"""Jobs that one turn gives a time to go: of thousands, the others come in turns of their own."""
 _HOPELESS = {400, 413, 422}
 """The API server will never take this Job."""
-_SETTLED = {"Done", "Failed", "Stopped"}
 
 Attempt = tuple[str, str, int]
 """Uid of the experiment, name of the round, number of the attempt."""
@@ -84,6 +88,7 @@ class Reconciler:
         prices: PriceFile,
         metrics: Metrics,
         now: Callable[[], float],
+        traces: Traces | None = None,
     ) -> None:
         self._kube = kube
         self._teller = Teller(kube)
@@ -92,6 +97,7 @@ class Reconciler:
         self._prices = prices
         self._metrics = metrics
         self._now = now
+        self._traces = traces
         self._announced: dict[Attempt, Start] = {}
         """Written to a status, but their Jobs could not be made yet."""
         self._refused: dict[Attempt, str] = {}
@@ -116,6 +122,8 @@ class Reconciler:
         runner, capacity = experiment.spec.runner, self._settings.capacity
         place = self._prices.current().place(runner)
         decision = plan(experiment, turn.observed, world(turn.now, runner, place, capacity))
+        if decision.status.phase not in TERMINAL:
+            self._metrics.expect(key[0], place)
         after = _rounds(decision.status)
         grace = self._settings.start_grace_seconds
         todo = work_out(after, turn.jobs, turn.now, grace)
@@ -123,13 +131,15 @@ class Reconciler:
         due = (decision.requeue_after, todo.look_again)
         if not await self._write(turn, decision, place, acts=bool(announced or _acts(todo))):
             tell_again = await self._teller.tell(view, (), turn.now)
-            return _soonest(*due, *turn.look_again, tell_again)
+            retire_again = await self._retire(turn, turn.rounds)
+            return _soonest(*due, *turn.look_again, tell_again, retire_again)
         _log(view, decision.events, after)
         failure = await self._act(turn, announced, todo)
         tell_again = await self._teller.tell(view, decision.events, turn.now)
         if failure is not None:
             raise failure
-        return _soonest(*due, *turn.look_again, tell_again)
+        retire_again = await self._retire(turn, after)
+        return _soonest(*due, *turn.look_again, tell_again, retire_again)
 
     def forget(self, uids: Collection[str]) -> None:
         """Drop what was kept for experiments that are not among these."""
@@ -140,6 +150,8 @@ class Reconciler:
         for uid in [one for one in self._written_at if one not in uids]:
             del self._written_at[uid]
         self._teller.forget(uids)
+        if self._traces is not None:
+            self._traces.forget(uids)
 
     # --- looking ---------------------------------------------------------------------------------
     async def _look(self, turn: _Turn) -> None:
@@ -151,7 +163,7 @@ class Reconciler:
             found.add((job.round, job.attempt))
             round_ = known.get(job.round)
             pods: Pods = self._memory.pods(job.key)
-            if is_over(job, pods) and _is_old(job, round_):
+            if is_over(job, pods) and is_told(job, round_):
                 continue
             if lacks_its_end(job, pods):
                 pods = await self._fetch_pods(job)
@@ -225,12 +237,25 @@ class Reconciler:
                 turn.look_again.append(QUIET_SECONDS - waited)
                 return False
         await self._put(view, status)
-        self._metrics.decided(view.status, status, place, turn.experiment.spec.gates)
+        gates = turn.experiment.spec.gates
+        self._metrics.decided(view.key[0], view.status, status, place, gates, turn.observed)
+        if self._traces is not None:
+            change = Change(
+                namespace=view.key[0],
+                experiment=turn.experiment,
+                before=view.status,
+                after=status,
+                place=place,
+                observed=turn.observed,
+                now=turn.now,
+            )
+            self._traces.decided(view.uid, change)
         return True
 
     async def _put(self, view: ExperimentView, status: Status) -> None:
         namespace, name = view.key
         metadata = {
+            **view.metadata,
             "namespace": namespace,
             "name": name,
             "uid": view.uid,
@@ -317,6 +342,29 @@ class Reconciler:
         }
         self._memory.see(JOBS, await self._kube.patch(JOBS, namespace, name, patch))
 
+    async def _retire(self, turn: _Turn, written: dict[str, RoundStatus]) -> float | None:
+        """Have Kubernetes remove finished Jobs in their time, once the rounds that are `written` hold their ends. It is
+        told by a field of the Job, so that neither a restart nor an absence of this operator matters."""
+        ttl = turn.experiment.spec.retention.ttl_seconds_after_finished
+        if ttl is None:
+            return None
+        due = to_retire(written, (seen.view for seen in self._memory.jobs(turn.view.uid)), ttl)
+        done = await asyncio.gather(
+            *(self._set_ttl(job, ttl) for job in due[:RETIRED_AT_ONCE]), return_exceptions=True
+        )
+        for failure in done:
+            if failure is not None:
+                raise failure
+        return 0.0 if len(due) > RETIRED_AT_ONCE else None
+
+    async def _set_ttl(self, job: JobView, ttl: int) -> None:
+        namespace, name = job.key
+        patch = {"spec": {"ttlSecondsAfterFinished": ttl}}
+        try:
+            self._memory.see(JOBS, await self._kube.patch(JOBS, namespace, name, patch))
+        except NotThere:
+            return  # it has gone already, and the event that tells so is on its way
+
 
 async def refresh(kube: Kube, memory: Memory, key: Key) -> None:
     """Read an experiment anew: what memory has of it was refused as stale."""
@@ -349,13 +397,6 @@ def _names(key: Key) -> dict[str, str]:
 
 def _rounds(status: Status | None) -> dict[str, RoundStatus]:
     return recall(status.rounds, status.ledger) if status is not None else {}
-
-
-def _is_old(job: JobView, round_: RoundStatus | None) -> bool:
-    """Whether the status has already heard of this attempt's end."""
-    if round_ is None:
-        return False
-    return round_.attempts > job.attempt or round_.state in _SETTLED
 
 
 def _acts(todo: Todo) -> bool:

@@ -8,13 +8,15 @@ from ticketsmith.benchmark.inputs import load as load_inputs
 from ticketsmith.benchmark.measure import measure
 from ticketsmith.engine.artifacts import finished, put_text
 from ticketsmith.engine.device import choose_device, prepare
+from ticketsmith.engine.reliance import Reliance
+from ticketsmith.engine.stopping import StopSignals
 from ticketsmith.experiment.contract import (
     ANSWER_LIMIT,
     BenchmarkRound,
     RoundResult,
     Timing,
 )
-from ticketsmith.experiment.results import BENCHMARK, RESULT, Progress
+from ticketsmith.experiment.results import BENCHMARK, RESULT, USED, WEIGHTS, Progress
 from ticketsmith.stores.base import Store
 
 
@@ -27,14 +29,21 @@ def carry_out(
         Problem: an artifact or the data is missing or damaged, in one sentence.
     """
     with store.exclusive(task.key):
-        return finished(store, task.key) or _work(task, store, progress)
+        answer = finished(store, task.key)
+        if answer is not None:
+            store.touch(task.key, USED)
+            return answer
+        return _work(task, store, progress)
 
 
 def _work(task: BenchmarkRound, store: Store, progress: Callable[[Progress], None]) -> RoundResult:
-    begun = time.time()
     progress(Progress(round=task.name, doing="loading"))
     device = choose_device()
     prepare(device)
+    reliance = Reliance(task.name, store, progress, device, StopSignals())
+    for key in (task.dense, *task.tickets):
+        reliance.on(key, (WEIGHTS,))
+    begun = time.time()
     inputs = load_inputs(task.dataset, device, max(task.benchmark.batch_sizes))
     details = measure(
         load(store, task.dense),

@@ -9,7 +9,7 @@ import typer
 
 from ticketsmith import __version__
 from ticketsmith.benchmark import cli as benchmark
-from ticketsmith.cli import on_cluster
+from ticketsmith.cli import history, on_cluster, store_commands
 from ticketsmith.cli.arguments import Config, File, Output
 from ticketsmith.experiment.problems import BadSpec, Problem
 
@@ -186,6 +186,16 @@ for one, example in (
 ):
     app.command(epilog=f"Example:  ticketsmith {example}")(one)
     plugin.command()(one)
+for name, command, example in (
+    ("list", history.list_, "list   ticketsmith list --context lab --context prod -A --sort drop"),
+    ("compare", history.compare, "compare runs/a_1a2b3c4d lab/research/b --out comparison.html"),
+):
+    app.command(name, epilog=f"Example:  ticketsmith {example}")(command)
+    plugin.command(name)(command)
+app.command(
+    "gc",
+    epilog="Example:  ticketsmith gc runs/store   ticketsmith gc gs://bucket/prefix --cluster -A --yes",
+)(store_commands.gc)
 app.command("benchmark")(benchmark.command)
 
 

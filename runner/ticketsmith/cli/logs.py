@@ -51,7 +51,8 @@ def show_logs(name: str, options: Options) -> None:
         is_empty = False
         print(line if options.raw else render(line), flush=options.follow)
     if is_empty:
-        raise Problem(why_silent(kube.pods(attempt.labels), known, number))
+        pods, ttl = kube.pods(attempt.labels), _time_to_live(seen)
+        raise Problem(why_silent(pods, known, number, ttl))
 
 
 def render(line: str) -> str:
@@ -90,8 +91,10 @@ def choose_attempt(known: RoundStatus, wanted: str | None) -> int | None:
     return int(wanted)
 
 
-def why_silent(pods: Sequence[Body], known: RoundStatus, number: int | None) -> str:
-    """Why no line can be shown, and what is known instead. Pure."""
+def why_silent(
+    pods: Sequence[Body], known: RoundStatus, number: int | None, ttl: int | None = None
+) -> str:
+    """Why no line can be shown, and what is known instead; `ttl` is how long finished Jobs stay. Pure."""
     which = known.name if number is None else f"{known.name}, attempt {number},"
     for pod in reversed(pods):
         if reason := _waits(pod.get("status", {})):
@@ -101,7 +104,17 @@ def why_silent(pods: Sequence[Body], known: RoundStatus, number: int | None) -> 
     if known.state == "Running" and number in (None, known.attempts):
         return f"{which} has no Pod yet: its Job waits for a place; --follow waits with it"
     words = f"its last words were: {known.message}" if known.message else f"it is {known.state}"
+    if ttl is not None:
+        rule = f"spec.retention.ttlSecondsAfterFinished is {ttl}"
+        return f"the log of {which} is gone with its Job, as {rule}; {words}"
     return f"the log of {which} is gone with its Pod; {words}"
+
+
+def _time_to_live(seen: Seen) -> int | None:
+    """Seconds for which the experiment keeps finished Jobs; None keeps them."""
+    retention = seen.body["spec"].get("retention") or {}
+    ttl = retention.get("ttlSecondsAfterFinished")
+    return int(ttl) if ttl is not None else None
 
 
 def _waits(status: Mapping[str, Any]) -> str:

@@ -28,9 +28,9 @@ def submit(
 ) -> None:
     """Hand an experiment to a cluster that runs TicketSmith's operator.
 
-    Submitting a file again changes what changed in it (limits, suspend) and nothing else. Ctrl-C ends the watching,
-    never the experiment. Exit codes: 0 submitted, or with --watch succeeded; 1 it failed; 2 the input is wrong;
-    3 the cluster cannot be reached or does not allow it, or the experiment was deleted; 130 Ctrl-C.
+    Submitting a file again changes what changed in it (limits, retention, suspend) and nothing else. Ctrl-C ends the
+    watching, never the experiment. Exit codes: 0 submitted, or with --watch succeeded; 1 it failed; 2 the input is
+    wrong; 3 the cluster cannot be reached or does not allow it, or the experiment was deleted; 130 Ctrl-C.
     """
     from ticketsmith.cli.submit import Options, submit_file
     from ticketsmith.cluster.connect import Wanted
@@ -147,5 +147,10 @@ def _program(ctx: typer.Context) -> str:
     return ctx.find_root().info_name or "ticketsmith"
 
 
+def is_plugin(ctx: typer.Context) -> bool:
+    """Whether kubectl runs us."""
+    return _program(ctx) == PLUGIN
+
+
 def _said(ctx: typer.Context, local: bool | None) -> bool | None:
-    return False if local is None and _program(ctx) == PLUGIN else local
+    return False if local is None and is_plugin(ctx) else local

@@ -58,6 +58,7 @@ def run(file: Path, options: Options) -> int:
     console = people(options.form)
     stored = directory.read()
     if stored is not None and is_answered(stored, experiment.spec):
+        stored = _with_retention(stored, experiment, directory)
         if not options.quiet:
             _introduce(console, directory, "Answered from disk: this experiment has been run.")
         return _conclude(stored, directory, options, console)
@@ -86,6 +87,19 @@ def run(file: Path, options: Options) -> int:
     if interrupt.received and _phase(finished) == "Suspended":
         return _stopped(finished, options, console, interrupt)
     return _conclude(finished, directory, options, console)
+
+
+def _with_retention(
+    stored: PruningExperiment, asked: PruningExperiment, directory: RunDirectory
+) -> PruningExperiment:
+    """The run as it ended, with what is asked to be kept of it: that may change afterwards."""
+    if stored.spec.retention == asked.spec.retention:
+        return stored
+    spec = stored.spec.model_copy(update={"retention": asked.spec.retention})
+    changed = stored.model_copy(update={"spec": spec})
+    with directory.locked():
+        directory.write(changed)
+    return changed
 
 
 def _named(experiment: PruningExperiment, name: str) -> PruningExperiment:

@@ -18,7 +18,12 @@ def is_local(name: str, said: bool | None) -> bool:
     """What the command line says; else a folder that exists, and whatever could not name an experiment."""
     if said is not None:
         return said
-    return Path(name).is_dir() or not _NAME.fullmatch(name)
+    return Path(name).is_dir() or not could_name(name)
+
+
+def could_name(name: str) -> bool:
+    """Whether a cluster would take it for the name of an experiment or of a namespace."""
+    return _NAME.fullmatch(name) is not None
 
 
 @contextmanager

@@ -22,6 +22,17 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
 
 
+def size(count: float) -> str:
+    """700 bytes, 44.4 kB, 1.3 GB."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 999.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"
+
+
 def plural(count: int, noun: str) -> str:
     """1 round, 2 rounds."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -51,6 +51,19 @@ class Kube:
         found = self._document(self._asked("list"), "GET", path, query)
         return [item["metadata"]["name"] for item in found["items"]]
 
+    def experiments(self, *, everywhere: bool = False) -> Iterator[Body]:
+        """The namespace's experiments, or those of every namespace, page by page."""
+        namespace = None if everywhere else self.namespace
+        asked = Asked(self.server, "list", PLURAL, namespace)
+        query = {"limit": str(_PAGE)}
+        while True:
+            page = self._document(asked, "GET", _experiments(namespace), query)
+            yield from page["items"]
+            rest = page["metadata"].get("continue")
+            if not rest:
+                return
+            query = {"limit": str(_PAGE), "continue": rest}
+
     def apply(self, body: Body, *, dry_run: bool = False) -> Body:
         """Server-side apply: own the fields in `body`, leave the others. Refused says what is wrong with it."""
         name = body["metadata"]["name"]
@@ -181,8 +194,10 @@ class Kube:
         return response
 
 
-def _experiments(namespace: str, name: str | None = None) -> str:
-    """Path of a namespace's experiments, or of one of them."""
+def _experiments(namespace: str | None, name: str | None = None) -> str:
+    """Path of a namespace's experiments, or of one of them; None is every namespace."""
+    if namespace is None:
+        return f"/apis/{GROUP}/{VERSION}/{PLURAL}"
     collection = f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace, safe='')}/{PLURAL}"
     return f"{collection}/{quote(name, safe='')}" if name else collection
 

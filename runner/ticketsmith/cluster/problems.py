@@ -46,7 +46,8 @@ class Asked:
     """get, list, watch or patch."""
     resource: str
     """Plural, e.g. pods or pods/log."""
-    namespace: str
+    namespace: str | None
+    """None is every namespace."""
     name: str | None = None
 
 
@@ -60,6 +61,12 @@ def problem(asked: Asked, code: int, text: str) -> ClusterProblem:
             return ClusterProblem(
                 f"{asked.server} does not accept your credentials; they may have expired: log in to the cluster "
                 "again, `kubectl auth whoami` shows whether it worked",
+                code,
+            )
+        case 403 if "cannot" in message and asked.namespace is None:
+            return ClusterProblem(
+                f"you{_user(message)} may not {asked.verb} {asked.resource} in all namespaces: name one with -n, or "
+                f"ask whoever runs the cluster for a ClusterRole with the rules of {ROLE} (docs/cluster.md shows it)",
                 code,
             )
         case 403 if "cannot" in message:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ticketsmith.cluster.kube import Body, Kube
 from ticketsmith.cluster.problems import ClusterProblem, NotThere
 from ticketsmith.experiment.endings import TERMINAL
-from ticketsmith.experiment.status import Status
+from ticketsmith.experiment.status import Status, written
 
 _NAMED = 8
 """Experiments named to whoever asked for one that is not there."""
@@ -46,7 +46,7 @@ class Unreadable(ClusterProblem):
 def look(body: Body) -> Seen:
     """Read an answer of the API server; Unreadable if its status is not one this version knows."""
     given: dict[str, Any] = body.get("status") or {}
-    if not given:
+    if not written(given):
         return Seen(body, None)
     try:
         return Seen(body, Status.model_validate_json(json.dumps(given)))

@@ -48,6 +48,19 @@ def begin(task: TrainRound, store: Store, build: Build, rewind_step: int) -> Beg
     return Beginning(model, mask, 0 if task.arm == "dense" else rewind_step)
 
 
+def begin_again(
+    task: TrainRound, result: RoundResult, store: Store, build: Build, rewind_step: int
+) -> Beginning:
+    """The same once more, of a round that is done: a ticket needs its own mask for that, and not what was scored."""
+    if task.arm != "ticket":
+        return begin(task, store, build, rewind_step)
+    model, mask = _new(build, sub_seed(task.seed, "init")), _mask(store, result)
+    _rewind(model, task, store)
+    with _told("the mask"):
+        lottery_tickets.apply(model, mask)
+    return Beginning(model, mask, rewind_step)
+
+
 def _dense(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Mask]:
     """The seed's initialisation, everything kept."""
     del store

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from ticketsmith.experiment.contract import RoundResult
 from ticketsmith.experiment.problems import BadSpec
-from ticketsmith.experiment.results import RESULT
+from ticketsmith.experiment.results import RESULT, WEIGHTY
 from ticketsmith.stores.base import Store
 from ticketsmith.stores.files import told
 
@@ -51,7 +51,15 @@ def fetch(store: Store, result: RoundResult, name: str) -> Path:
             f"round {result.key} ({result.arm}) left no {name} in {store.uri}:"
             " name a round that has it, or remove its folder to have it done again"
         )
-    return store.fetch(result.key, name, sha256)
+    try:
+        return store.fetch(result.key, name, sha256)
+    except BadSpec:
+        if name not in WEIGHTY or any(file.name == name for file in store.files(result.key)):
+            raise
+        raise BadSpec(
+            f"{name} of round {result.key} ({result.arm}) is in {store.uri} no more, as ticketsmith gc removes weights "
+            "that no experiment keeps: name a round that has its weights, e.g. that of status.best.artifact"
+        ) from None
 
 
 def put_text(store: Store, key: str, name: str, text: str) -> str:

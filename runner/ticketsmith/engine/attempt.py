@@ -53,6 +53,9 @@ class Attempt:
 class StoredAttempt(Attempt):
     """An attempt whose checkpoints and rewind weights go to the store."""
 
+    doing = "training"
+    """What is told while it trains."""
+
     def __init__(
         self, round_name: str, key: str, store: Store, tell: Tell, stop: StopSignals
     ) -> None:
@@ -100,7 +103,7 @@ class StoredAttempt(Attempt):
         self._tell_at = now + TELL_SECONDS
         last = state.history[-1] if state.history else None
         told = self._with(
-            doing="training",
+            doing=self.doing,
             iteration=state.step,
             iterations=total,
             epoch=state.step / epoch_length,

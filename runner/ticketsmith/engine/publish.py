@@ -1,7 +1,7 @@
 """What a trained round leaves in the store; result.json comes last, and its presence means done."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,8 @@ def publish(work: Work, store: Store, attempt: StoredAttempt) -> RoundResult:
     task, model, state = work.task, work.model, work.state
     device = work.data.test.labels.device
     attempt.say("saving")
-    chosen, files = _store_weights(work, store)
+    files = _store_weights(work, store)
+    chosen = _chosen(work)
     attempt.say("testing")
     tested = evaluate(model, work.data.test, work.data, task.training.precision)
     attempt.say("saving")
@@ -77,21 +78,29 @@ def publish(work: Work, store: Store, attempt: StoredAttempt) -> RoundResult:
     return result
 
 
-def _store_weights(work: Work, store: Store) -> tuple[Evaluation, dict[str, str]]:
-    """Store the last weights and the selected ones, and leave the selected ones in the model."""
-    task, model, state = work.task, work.model, work.state
-    files: dict[str, str] = {}
-    last = chosen = state.history[-1]
-    if task.training.select == "bestValidation":
-        chosen = state.lowest
-    if chosen is not last and state.best is not None:
-        files[results.FINAL] = _put(
-            store, task, results.FINAL, without_negative_zeros(model.state_dict(), work.mask)
-        )
+def trained_weights(work: Work) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The last weights, where they are not the selected ones, and then those, each by the name of its file.
+
+    Leaves the selected weights in `work.model`.
+    """
+    model, state = work.model, work.state
+    if _chosen(work) is not state.history[-1] and state.best is not None:
+        yield results.FINAL, without_negative_zeros(model.state_dict(), work.mask)
         model.load_state_dict(state.best)
-    files[results.WEIGHTS] = _put(
-        store, task, results.WEIGHTS, without_negative_zeros(model.state_dict(), work.mask)
-    )
+    yield results.WEIGHTS, without_negative_zeros(model.state_dict(), work.mask)
+
+
+def _chosen(work: Work) -> Evaluation:
+    """The evaluation whose weights the round reports."""
+    state = work.state
+    is_best = work.task.training.select == "bestValidation"
+    return state.lowest if is_best else state.history[-1]
+
+
+def _store_weights(work: Work, store: Store) -> dict[str, str]:
+    """Store what is as large as the network, and the mask."""
+    task, state = work.task, work.state
+    files = {name: _put(store, task, name, held) for name, held in trained_weights(work)}
     if state.rewind_sha256 is not None:
         store.fetch(task.key, results.REWIND, state.rewind_sha256)
         files[results.REWIND] = state.rewind_sha256
@@ -100,7 +109,7 @@ def _store_weights(work: Work, store: Store) -> tuple[Evaluation, dict[str, str]
         with told("write", file):
             masks.save(work.mask, file)
         files[results.MASK] = store.put(task.key, results.MASK, file)
-    return chosen, files
+    return files
 
 
 def without_negative_zeros(state: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:

@@ -23,6 +23,10 @@ SAMPLES = "samples.safetensors"
 """Some test images with label and prediction, right and wrong ones."""
 CHECKPOINT = "checkpoint.safetensors"
 """Only while a round is unfinished."""
+USED = "used"
+"""Empty: its time is when another round last relied on this one."""
+WEIGHTY = frozenset({WEIGHTS, FINAL, REWIND, CHECKPOINT})
+"""As large as the network. All else of a round is small, and tells what it found."""
 
 
 class Evaluation(Document):

@@ -6,7 +6,7 @@ from ticketsmith.experiment.base import API_VERSION, KIND
 from ticketsmith.experiment.best import Ticket
 from ticketsmith.experiment.contract import BenchmarkRound, Parents, ReportRound, TrainRound
 from ticketsmith.experiment.decision import World
-from ticketsmith.experiment.spec import BenchmarkSpec, PruningExperiment
+from ticketsmith.experiment.spec import BenchmarkSpec, PruningExperiment, RetentionSpec
 from ticketsmith.experiment.status import RoundStatus, Status
 from ticketsmith.experiment.steps import BENCHMARK, REPORT, Step, round_name
 
@@ -72,6 +72,8 @@ def benchmark_round(
 
 def report_round(experiment: PruningExperiment, world: World, status: Status) -> ReportRound:
     """Report on the experiment as it stands in `status`."""
+    # What is kept of the rounds later is no part of what they found, and so no part of the key.
+    spec = experiment.spec.model_copy(update={"retention": RetentionSpec()})
     return ReportRound(
         name=REPORT,
         experiment=experiment.metadata.name,
@@ -80,7 +82,7 @@ def report_round(experiment: PruningExperiment, world: World, status: Status) ->
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"name": experiment.metadata.name},
-            "spec": experiment.spec.document(),
+            "spec": spec.document(),
             "status": status.document(),
         },
     )

@@ -238,6 +238,18 @@ class LimitsSpec(Document):
     """Further attempts after a round's first, when its failure may pass (a lost Pod, an eviction)."""
 
 
+class RetentionSpec(Document):
+    """What stays of it afterwards. This may change while it runs and after it has ended; no result depends on it."""
+
+    keep_checkpoints: Literal["best", "last", "all"] = "all"
+    """Whose weights `ticketsmith gc` leaves in the store once the experiment has ended, each with its seed's dense
+    network: best (the best ticket), last (each seed's deepest ticket that passed) or all. Results, metrics and masks
+    of every round stay."""
+    ttl_seconds_after_finished: int | None = Field(None, ge=0, le=315_360_000)
+    """On a cluster, seconds after which a finished Job and its Pods go, counted from the Job's end and only once the
+    status holds its answer; null keeps them, and their logs, until the experiment is deleted."""
+
+
 class ArtifactsSpec(Document):
     """Where rounds leave what they made."""
 
@@ -280,13 +292,15 @@ class ExperimentSpec(Document):
     """How a round's Job looks on a cluster."""
     artifacts: ArtifactsSpec | None = None
     """Where rounds leave what they made; null is ./runs/store on one machine."""
+    retention: RetentionSpec = RetentionSpec()
+    """What stays of it afterwards."""
     suspend: bool = False
     """true starts no further round and stops the running ones, keeping their checkpoints."""
 
     @property
     def config_hash(self) -> str:
         """Eight hex digits over everything that decides results; what only says where and how far may change."""
-        passing = {"limits", "suspend", "runner", "artifacts"}
+        passing = {"limits", "suspend", "runner", "artifacts", "retention"}
         return fingerprint(self.model_dump(mode="json", exclude=passing), digits=8)
 
     @field_validator("benchmark", mode="after")

@@ -52,6 +52,6 @@ def left_behind(status: Status | None, last_signs: dict[str, float]) -> list[Obs
 
 def _with_bearing(spec: ExperimentSpec) -> dict[str, object]:
     """Everything but what only says how and where to run."""
-    document = spec.model_dump(mode="json", exclude={"suspend", "runner", "artifacts"})
+    document = spec.model_dump(mode="json", exclude={"suspend", "runner", "artifacts", "retention"})
     document["limits"].pop("parallelism")
     return document

@@ -17,6 +17,7 @@ from ticketsmith.stores.files import told, write_text
 
 RESOURCE = "resource.json"
 EXPERIMENT = "experiment.yaml"
+_LOCKS = Path("/proc/locks")
 
 
 class RunDirectory:
@@ -81,6 +82,33 @@ class RunDirectory:
         line = f"{moment} {event.kind} {event.reason} {event.round or '-'} {event.message}\n"
         with told("write", path), path.open("a", encoding="utf-8") as stream:
             stream.write(line)
+
+
+def run_directories(runs: Path) -> list[Path]:
+    """What lies in `runs` and was made by a run, damaged ones too, by name; `runs` itself if it is one."""
+    with told("list the runs in", runs):
+        if _is_run(runs):
+            return [runs]
+        return sorted(path for path in runs.iterdir() if _is_run(path))
+
+
+def is_driven(run: Path) -> bool | None:
+    """Whether a process drives the run now; None where the system does not say. Takes no lock: a run that begins
+    meanwhile must not find one."""
+    try:
+        of_run = (run / ".lock").stat()
+        held = _LOCKS.read_text()
+    except FileNotFoundError:
+        return None if not _LOCKS.exists() else False
+    except OSError:
+        return None
+    # Not the device: what stat calls it is not what the kernel calls it on btrfs and some overlays.
+    inode = f":{of_run.st_ino} "
+    return any(" FLOCK " in line and inode in line for line in held.splitlines())
+
+
+def _is_run(path: Path) -> bool:
+    return path.is_dir() and any((path / name).exists() for name in (RESOURCE, EXPERIMENT))
 
 
 def read_resource(run: Path) -> PruningExperiment | None:

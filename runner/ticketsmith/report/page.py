@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,7 +16,14 @@ from ticketsmith.report.words import MISSING
 def page(
     views: Sequence[View], heading: str, overview: Table | None, together: Sequence[Picture]
 ) -> str:
-    """Lay out one or several runs. All text is escaped; only our own SVG and CSS go in as they are."""
+    """Lay out one or several runs."""
+    return lay_out(
+        "report.html.j2", views=views, heading=heading, overview=overview, together=together
+    )
+
+
+def lay_out(template: str, **content: Any) -> str:
+    """Fill in one of our templates. All text is escaped; only our own SVG and CSS go in as they are."""
     templates = Environment(
         loader=PackageLoader("ticketsmith.report"),
         autoescape=True,
@@ -25,11 +33,4 @@ def page(
     )
     templates.filters["trusted"] = Markup
     style = files("ticketsmith.report").joinpath("templates/style.css").read_text(encoding="utf-8")
-    return templates.get_template("report.html.j2").render(
-        views=views,
-        heading=heading,
-        overview=overview,
-        together=together,
-        style=style,
-        missing=MISSING,
-    )
+    return templates.get_template(template).render(**content, style=style, missing=MISSING)

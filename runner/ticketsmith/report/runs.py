@@ -139,6 +139,13 @@ def read_run(experiment: PruningExperiment, store: Store, label: str) -> Run:
     )
 
 
+def status_only(experiment: PruningExperiment, label: str, why: str) -> Run:
+    """What the status alone tells, where the artifacts cannot be read: no machine, no versions, no timings."""
+    rounds = tuple(Round(known) for known in _known(experiment))
+    note = f"Read from its status alone, so machine, versions and timings are unknown: {why.rstrip('.')}."
+    return Run(label=label, experiment=experiment, rounds=rounds, notes=(note,))
+
+
 def _known(experiment: PruningExperiment) -> list[RoundStatus]:
     """Every round the status speaks of, in detail or in its ledger, by name."""
     status = experiment.status or Status()

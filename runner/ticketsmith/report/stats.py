@@ -43,9 +43,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(mean, 1)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
-    return Estimate(mean, n, quantile * math.sqrt(variance / n))
+    return Estimate(mean, n, quantile * math.sqrt(_variance(values) / n))
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate | None:
@@ -55,3 +54,26 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate 
     """
     shared = sorted(first.keys() & second.keys())
     return estimate([first[seed] - second[seed] for seed in shared]) if shared else None
+
+
+def unpaired(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Mean of `first` minus mean of `second` where they share no seed, with Welch's 95% interval; `n` counts both.
+
+    Raises ValueError where one of them has no value.
+    """
+    one, other = estimate(first), estimate(second)
+    n = one.n + other.n
+    if one.n == 1 or other.n == 1:
+        return Estimate(one.mean - other.mean, n)
+    errors = [(_variance(values) / len(values), len(values)) for values in (first, second)]
+    squared = math.fsum(error for error, _ in errors)
+    if squared == 0.0:
+        return Estimate(one.mean - other.mean, n, 0.0)
+    freedom = squared**2 / math.fsum(error**2 / (count - 1) for error, count in errors)
+    quantile = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
+    return Estimate(one.mean - other.mean, n, quantile * math.sqrt(squared))
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

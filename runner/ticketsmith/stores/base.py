@@ -2,8 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from ticketsmith.experiment.problems import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file in a store."""
+
+    key: str
+    name: str
+    bytes: int
+    changed_at: float
+    """Unix time of its last write, by the store's own clock."""
+
+
+class Held(Unavailable):
+    """Another process holds the key, and the caller did not want to wait."""
 
 
 class Store(Protocol):
@@ -14,9 +32,10 @@ class Store(Protocol):
         """Where it is, as written in artifacts.uri."""
         ...
 
-    def exclusive(self, key: str) -> AbstractContextManager[None]:
-        """Held while one process works on `key`; another waits. It ends with the process, however that ends: at once,
-        or after a lease. Where a lease can be lost, the next write tells so by Unavailable and nothing is written."""
+    def exclusive(self, key: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Held while one process works on `key`; another waits, or is told `Held` at once. It ends with the process,
+        however that ends: at once, or after a lease. Where a lease can be lost, the next write tells so by Unavailable
+        and nothing is written."""
         ...
 
     def scratch(self, key: str) -> Path:
@@ -40,10 +59,18 @@ class Store(Protocol):
         names the file if it is missing, or if `sha256` is given and does not match."""
         ...
 
+    def touch(self, key: str, name: str) -> None:
+        """Leave an empty file that counts as changed now, whoever else does the same at the same time."""
+        ...
+
     def remove(self, key: str, name: str) -> None:
         """Remove a file if it is there."""
         ...
 
     def keys(self) -> Iterator[str]:
         """Keys that have anything stored, in order."""
+        ...
+
+    def files(self, key: str | None = None) -> Iterator[Stored]:
+        """Every file below a key, or below all of them, key by key. What is not a round's is left out."""
         ...

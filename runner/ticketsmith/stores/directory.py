@@ -3,12 +3,14 @@
 import errno
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ticketsmith.experiment.problems import BadSpec
+from ticketsmith.stores.base import Held, Stored
 from ticketsmith.stores.files import (
     create_text,
     locked,
@@ -37,16 +39,38 @@ class DirectoryStore:
         return self.root.as_uri()
 
     @contextmanager
-    def exclusive(self, key: str) -> Iterator[None]:
+    def exclusive(self, key: str, *, wait: bool = True) -> Iterator[None]:
         """See Store.exclusive: a lock on <key>/.lock, held by the open file and so by the process."""
         folder = self._folder(key)
         with ExitStack() as held:
             with told("lock", folder):
-                make_folder(folder)
-                held.enter_context(locked(folder / _LOCK))
+                try:
+                    self._lock(folder, held, wait)
+                except BlockingIOError:
+                    raise Held(f"another process works in {folder}: try again later") from None
             # What lies there now, a killed process left behind.
             shutil.rmtree(folder / _SCRATCH, ignore_errors=True)
-            yield
+            try:
+                yield
+            finally:
+                self._tidy(folder)
+
+    def _lock(self, folder: Path, held: ExitStack, wait: bool) -> None:
+        while True:
+            make_folder(folder)
+            with suppress(FileNotFoundError):  # whoever held it last has removed the folder
+                held.enter_context(locked(folder / _LOCK, wait=wait))
+                return
+
+    def _tidy(self, folder: Path) -> None:
+        """Remove the folder, by whoever holds its lock, where nothing is stored in it."""
+        with suppress(OSError):
+            for scratch in (folder / self._scratch, folder / _SCRATCH):
+                if scratch.is_dir():
+                    scratch.rmdir()
+            if {path.name for path in folder.iterdir()} == {_LOCK}:
+                (folder / _LOCK).unlink()
+                folder.rmdir()
 
     def scratch(self, key: str) -> Path:
         """See Store.scratch. It lies in the store, so that `put` only renames."""
@@ -98,6 +122,15 @@ class DirectoryStore:
             )
         return path
 
+    def touch(self, key: str, name: str) -> None:
+        """See Store.touch."""
+        path = self._path(key, name)
+        with told("write", path):
+            make_folder(path.parent)
+            with suppress(PermissionError):  # another user made it: it counts as old as it is
+                path.touch()
+                share(path)
+
     def remove(self, key: str, name: str) -> None:
         """See Store.remove."""
         path = self._path(key, name)
@@ -114,6 +147,20 @@ class DirectoryStore:
                     stored = any(is_name(file.name) for file in folder.iterdir())
                 if stored:
                     yield folder.name
+
+    def files(self, key: str | None = None) -> Iterator[Stored]:
+        """See Store.files."""
+        for found in list(self.keys()) if key is None else [checked_key(key)]:
+            folder = self.root / found
+            with told("read", folder):
+                paths = sorted(folder.iterdir()) if folder.is_dir() else []
+            for path in paths:
+                if not is_name(path.name):
+                    continue
+                with told("read", path), suppress(FileNotFoundError):  # it went meanwhile
+                    seen = path.lstat()
+                    if stat.S_ISREG(seen.st_mode):
+                        yield Stored(found, path.name, seen.st_size, seen.st_mtime)
 
     def prove_writable(self) -> None:
         """Write and remove a small file; BadSpec tells why that fails."""

@@ -155,17 +155,37 @@ def _claim(path: Path, target: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`, waiting for it. It ends with the process, however that ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on `path`, waiting for it, else BlockingIOError. It ends with the process, however that
+    ends. Who holds it may remove the file: others then lock the next one, or get FileNotFoundError with its folder."""
+    handle = _lock(path, wait)
+    while not _is_at(path, handle):
+        os.close(handle)
+        handle = _lock(path, wait)
     try:
-        with suppress(PermissionError):  # another user made it
-            share(path)
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         with suppress(OSError):
             os.close(handle)
+
+
+def _lock(path: Path, wait: bool) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        with suppress(PermissionError):  # another user made it
+            share(path)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _umask() -> int:

@@ -26,6 +26,7 @@ from ticketsmith_operator.kube.base import (
 from ticketsmith_operator.metrics.metrics import Metrics
 from ticketsmith_operator.money.prices import PriceFile
 from ticketsmith_operator.settings import Settings
+from ticketsmith_operator.tracing.traces import Traces
 
 BEGIN = 1_750_000_000.0
 SPEC: dict[str, Any] = {
@@ -142,7 +143,7 @@ class Server:
 class Desk:
     """One operator at a server, with a clock of the test's own. Another Desk is another operator."""
 
-    def __init__(self, server: Server, **settings: Any) -> None:
+    def __init__(self, server: Server, traces: Traces | None = None, **settings: Any) -> None:
         self.server = server
         self.now = BEGIN
         self.memory = Memory(lambda: self.now)
@@ -152,9 +153,10 @@ class Desk:
             server,
             self.memory,
             chosen,
-            PriceFile(None),
+            PriceFile(chosen.prices),
             Metrics(self.registry),
             lambda: self.now,
+            traces,
         )
 
     def apply(self, name: str = "trial", **spec: Any) -> dict[str, Any]:

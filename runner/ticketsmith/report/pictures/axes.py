@@ -43,8 +43,13 @@ def line(axes: Axes, arm: str, points: Sequence[tuple[float, Estimate]]) -> None
 
 def sparsity_axis(axes: Axes, table: Sequence[Row]) -> None:
     """Sparsity s at log(1 / (1 - s)), where equal pruning rates are equal steps; ticks name the levels."""
+    sparsity_ticks(axes, [row.sparsity for row in table])
+
+
+def sparsity_ticks(axes: Axes, sparsities: Sequence[float]) -> None:
+    """The same for bare sparsities."""
     axes.set_xscale("log")
-    found = sorted({round(row.sparsity, 4) for row in table})
+    found = sorted({round(sparsity, 4) for sparsity in sparsities})
     ticks = apart([1 / (1 - s) for s in found])
     axes.set_xticks(ticks, [f"{100 * (1 - 1 / tick):.3g}" for tick in ticks])
     axes.set_xticks([], minor=True)

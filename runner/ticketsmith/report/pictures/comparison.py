@@ -5,12 +5,9 @@ from collections.abc import Sequence
 from ticketsmith.report.findings import Row
 from ticketsmith.report.pictures.axes import empty, legend, sparsity_axis
 from ticketsmith.report.pictures.drawing import Picture, picture
-from ticketsmith.report.pictures.palette import ARM_COLOURS, DEPTHS, INK
+from ticketsmith.report.pictures.palette import INK, RUN_COLOURS, RUN_LINES, RUN_MARKS
 from ticketsmith.report.runs import Run
 from ticketsmith.report.words import percent, signed
-
-_COLOURS = (*DEPTHS[1:], ARM_COLOURS["reinit"], ARM_COLOURS["random"], DEPTHS[0])
-_MARKS = "osD^vP"
 
 
 def comparison(tables: Sequence[tuple[Run, Sequence[Row]]]) -> Picture | None:
@@ -26,8 +23,9 @@ def comparison(tables: Sequence[tuple[Run, Sequence[Row]]]) -> Picture | None:
         axes.plot(
             [1 / (1 - row.sparsity) for row, _ in points],
             [-100 * drop.mean for _, drop in points],
-            color=_COLOURS[number % len(_COLOURS)],
-            marker=_MARKS[number % len(_MARKS)],
+            color=RUN_COLOURS[number % len(RUN_COLOURS)],
+            marker=RUN_MARKS[number % len(RUN_MARKS)],
+            linestyle=RUN_LINES[number // len(RUN_COLOURS) % len(RUN_LINES)],
             label=run.label,
         )
         shown += [row for row, _ in points]

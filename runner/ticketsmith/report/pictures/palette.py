@@ -20,6 +20,17 @@ GATE: Final = "#b3403a"
 DEPTHS: Final = ("#62a8d8", "#1f6fb5", "#7b57b2", "#b8408c")
 """Levels along one arm, shallow to deep."""
 ARM_MARKS: Final = {"dense": "D", "ticket": "o", "reinit": "s", "random": "^"}
+RUN_COLOURS: Final = (
+    ARM_COLOURS["ticket"],
+    ARM_COLOURS["reinit"],
+    ARM_COLOURS["random"],
+    DEPTHS[2],
+    DEPTHS[3],
+    DEPTHS[0],
+)
+RUN_MARKS: Final = "osD^vP"
+RUN_LINES: Final = ("-", "--")
+"""Several runs in one picture, in their order."""
 
 VARIABLES: Final = {
     INK: "--ink",

@@ -141,18 +141,28 @@ class Bucket:
             except api.NotFound:
                 return
 
+    def touch(self, name: str) -> None:
+        """Write an empty object, whatever is there: whoever wrote last, it is the same."""
+        with told("write", self.address(name)):
+            self._bucket.blob(name).upload_from_string(b"", checksum="crc32c", **self._calmly())
+
     def names(self, prefix: str) -> Iterator[str]:
         """Names of the objects that begin so, in order, page by page."""
+        for name, _, _ in self.list(prefix):
+            yield name
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int, float]]:
+        """Name, bytes and Unix time of the last change of the objects that begin so, in order, page by page."""
         with told("list", self.address(prefix)):
             found = self._client.list_blobs(
                 self._bucket,
                 prefix=prefix,
-                fields="items(name),nextPageToken",
+                fields="items(name,size,updated),nextPageToken",
                 page_size=_PAGE,
                 **self._calmly(),
             )
             for blob in found:
-                yield str(blob.name)
+                yield str(blob.name), int(blob.size or 0), blob.updated.timestamp()
 
     def _write(
         self,

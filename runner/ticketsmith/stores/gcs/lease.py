@@ -56,11 +56,14 @@ class Lease:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
-    def acquire(self) -> None:
-        """Wait until it is held, and keep it so."""
+    def acquire(self, *, wait: bool = True) -> bool:
+        """Wait until it is held, or only look whether it is free; keep it from then on. Whether it is held."""
         while not self._taken():
+            if not wait:
+                return False
             time.sleep(self._seconds / _POLLS)
         self._thread.start()
+        return True
 
     def prove(self) -> None:
         """Return while the lease is surely held for half its length more; LostLease if it is not any more."""

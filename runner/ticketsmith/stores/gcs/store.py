@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketsmith.experiment.problems import BadSpec, Unavailable
+from ticketsmith.stores.base import Held, Stored
 from ticketsmith.stores.files import sha256_of, told
 from ticketsmith.stores.names import checked_key, checked_name, is_key, is_name
 
@@ -45,7 +46,7 @@ class GcsStore:
         return f"gs://{self._name}/{self._prefix}".rstrip("/")
 
     @contextmanager
-    def exclusive(self, key: str) -> Iterator[None]:
+    def exclusive(self, key: str, *, wait: bool = True) -> Iterator[None]:
         """See Store.exclusive. Of a holder that dies, the lease ends after $TICKETSMITH_LEASE_SECONDS.
 
         A holder that was silent for so long and then finds another in its place gets LostLease at its next write.
@@ -55,7 +56,8 @@ class GcsStore:
         from ticketsmith.stores.gcs.lease import Lease
 
         lease = Lease(own, name, seconds)
-        lease.acquire()
+        if not lease.acquire(wait=wait):
+            raise Held(f"another process works in {self.uri}/{key}: try again later")
         self._leases[key] = lease
         try:
             yield
@@ -132,6 +134,10 @@ class GcsStore:
             part.unlink(missing_ok=True)
         return whole
 
+    def touch(self, key: str, name: str) -> None:
+        """See Store.touch."""
+        self._bucket.touch(self._path(key, name))
+
     def remove(self, key: str, name: str) -> None:
         """See Store.remove."""
         path = self._path(key, name)
@@ -146,6 +152,14 @@ class GcsStore:
             if key != last and is_key(key) and is_name(name):
                 last = key
                 yield key
+
+    def files(self, key: str | None = None) -> Iterator[Stored]:
+        """See Store.files."""
+        within = f"{checked_key(key)}/" if key is not None else ""
+        for path, size, changed_at in self._bucket.list(f"{self._prefix}{within}"):
+            found, _, name = path.removeprefix(self._prefix).partition("/")
+            if is_key(found) and is_name(name):
+                yield Stored(found, name, size, changed_at)
 
     def prove_writable(self) -> None:
         """Create and remove a small object; a Problem tells why that fails."""
