@@ -305,6 +305,20 @@ def test_old_news_changes_nothing(
     assert lab.tick(repeat, Observed("dense-s0", 2, "failed", exit_code=2)).status == settled
 
 
+def test_an_earlier_attempt_that_turns_up_goes_before_the_next_one_starts(
+    make_lab: Callable[..., Any],
+) -> None:
+    lab = make_lab()
+    lab.tick()
+    lab.tick(Observed("dense-s0", 1, "interrupted"))  # taken for gone, and started again
+    earlier = Observed("dense-s0", 1, "running", lab.now)
+    seen = lab.tick(earlier, Observed("dense-s0", 2, "interrupted"))
+    assert seen.stop == (Stop("dense-s0", 1, "Ended"),)
+    assert seen.start == ()
+    gone = lab.tick(Observed("dense-s0", 1, "interrupted"))
+    assert [(one.round.name, one.attempt) for one in gone.start] == [("dense-s0", 3)]
+
+
 # --- limits --------------------------------------------------------------------------------------
 def test_parallelism_holds_and_may_change_while_it_runs(make_lab: Callable[..., Any]) -> None:
     lab = make_lab(seeds=[0, 1, 2, 3, 4], capacity=2)

@@ -19,16 +19,23 @@ _WORDS = 300
 def observe(book: Book, seen: Observed) -> Ending | None:
     """Enter one observation into the book; the ending, if it ends the experiment.
 
-    Whatever speaks of another attempt than the latest, or of a settled round, is old news and changes nothing.
+    Whatever speaks of another attempt than the latest, or of a settled round, is old news and changes nothing, but
+    for an earlier attempt that is still there: it is to go before the next one starts.
     """
     known = book.rounds.get(seen.name)
-    if known is None or known.attempts != seen.attempt or known.state not in {"Running", "Waiting"}:
+    if known is None or known.state not in {"Running", "Waiting"}:
         return None
-    result = _result(known, seen)
-    if seen.state in {"queued", "running"}:
+    is_there = seen.state in {"queued", "running"}
+    if not is_there:
+        book.lingering.discard((seen.name, seen.attempt))
+    if seen.attempt != known.attempts:
+        if is_there and seen.attempt < known.attempts:
+            book.lingering.add((seen.name, seen.attempt))
+        return None
+    if is_there:
         _is_there(book, known, seen)
         return None
-    book.lingering.pop(seen.name, None)
+    result = _result(known, seen)
     if known.state == "Waiting":
         # Its attempt was stopped and charged. It may have ended well just before; else nothing is new.
         return _is_done(book, known, result, 0.0) if result is not None else None
@@ -55,14 +62,14 @@ def enforce_round_deadline(book: Book, known: RoundStatus) -> Ending | None:
     if limit is None or known.started_at is None or seconds < limit:
         return None
     book.stops.append(Stop(known.name, known.attempts, "RoundDeadlineExceeded"))
-    book.lingering[known.name] = known.attempts
+    book.lingering.add((known.name, known.attempts))
     words = f"it ran longer than limits.roundDeadlineSeconds ({limit})"
     return _has_failed(book, known, seconds, words, None)
 
 
 def _is_there(book: Book, known: RoundStatus, seen: Observed) -> None:
     if known.state == "Waiting":
-        book.lingering[known.name] = seen.attempt
+        book.lingering.add((known.name, seen.attempt))
     elif seen.state == "queued":
         if known.started_at is not None:  # it had a place and lost it; what it did there is charged
             book.end_attempt(known.name, _seconds(book, known, seen), state="Running")

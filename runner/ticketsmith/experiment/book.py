@@ -34,8 +34,8 @@ class Book:
     events: list[Event] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     """Rounds that became Done or Failed in this call, in order."""
-    lingering: dict[str, int] = field(default_factory=dict)
-    """Rounds whose stopped attempt (its number) may still be there: they keep their place until it is gone."""
+    lingering: set[tuple[str, int]] = field(default_factory=set)
+    """Stopped attempts, round and number, that may still be there: each keeps its place until it is gone."""
 
     @classmethod
     def open(cls, spec: ExperimentSpec, status: Status, world: World) -> "Book":
@@ -55,6 +55,10 @@ class Book:
             best=status.best,
             speedup=status.best.speedup if status.best else None,
         )
+
+    def lingers(self, name: str) -> bool:
+        """Whether a stopped attempt at this round may still be there."""
+        return any(round_ == name for round_, _ in self.lingering)
 
     # --- telling ---------------------------------------------------------------------------------
     def tell(self, reason: str, message: str, name: str | None = None) -> None:

@@ -119,10 +119,10 @@ class _Turn:
 
     def _stop_lingering(self) -> None:
         """Ask once more for attempts that were stopped before and are still there."""
-        told = {stop.name for stop in self.book.stops}
+        told = {(stop.name, stop.attempt) for stop in self.book.stops}
         reason: Literal["Suspended", "Ended"] = "Suspended" if self.spec.suspend else "Ended"
-        for name, attempt in self.book.lingering.items():
-            if name not in told:
+        for name, attempt in sorted(self.book.lingering):
+            if (name, attempt) not in told:
                 self.book.stops.append(Stop(name, attempt, reason))
 
     def _stop_everything(self, ending: Ending) -> None:
@@ -174,7 +174,7 @@ class _Turn:
         for step in training.ready:
             if places <= 0:
                 break
-            if step.name in book.lingering or step.arm in refused:
+            if book.lingers(step.name) or step.arm in refused:
                 continue
             predicted = forecast.seconds(step.arm)
             if not budget.fits(
@@ -217,7 +217,7 @@ class _Turn:
     def _may_start(self, name: str) -> bool:
         known = self.book.rounds.get(name)
         idle = known is None or known.state == "Waiting"
-        return idle and name not in self.book.lingering and self._places() > 0
+        return idle and not self.book.lingers(name) and self._places() > 0
 
     def _requeue_after(self) -> float | None:
         """Seconds to the nearest deadline, or to the next look at a stopped attempt; None if nothing is due."""
