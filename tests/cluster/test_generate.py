@@ -42,9 +42,9 @@ def test_values_are_judged_as_an_api_server_does(field: str, value: Any, fits: b
 
 
 def test_changes_of_every_kind_are_drawn_and_the_same_ones_for_the_same_seed() -> None:
-    drawn = list(islice(transitions(7, SPEC), 1000))
-    assert drawn == list(islice(transitions(7, SPEC), 1000))
-    assert drawn != list(islice(transitions(8, SPEC), 1000))
+    drawn = list(islice(transitions(7, SPEC), 3000))
+    assert drawn == list(islice(transitions(7, SPEC), 3000))
+    assert drawn != list(islice(transitions(8, SPEC), 3000))
     for verdict in (True, False, None):
         assert len([one for one in drawn if one.valid is verdict]) > 50
     fields = {one.path[0] for one in drawn}

@@ -6,7 +6,7 @@ from itertools import chain
 from ticketsmith.experiment.placement import ResourcesSpec
 from ticketsmith.experiment.spec import ArtifactsSpec, PruningExperiment
 from ticketsmith_operator.render.mounts import artifacts_path, clashes
-from ticketsmith_operator.render.resources import amount, gpu_resources
+from ticketsmith_operator.render.resources import amount
 
 _REMEDY = "write gs://bucket/prefix, or file:///artifacts with persistentVolumeClaim: NAME"
 
@@ -38,13 +38,19 @@ def _artifacts(kept: ArtifactsSpec | None) -> Iterator[str]:
 
 def _resources(wanted: ResourcesSpec) -> Iterator[str]:
     at = "spec.runner.resources"
-    for name in gpu_resources({**wanted.requests, **wanted.limits}):
+    for name in filter(_is_given_once, {**wanted.requests, **wanted.limits}):
         asked, most = wanted.requests.get(name), wanted.limits.get(name)
         if most is None or (asked is not None and amount(asked) != amount(most)):
             yield f"{at}.requests.{name} is {asked}, and its limit is {most or 'missing'}: write it under limits alone"
         elif amount(most) % 1:
-            yield f"{at}.limits.{name} is {most}, but GPUs are given whole: write {int(amount(most)) + 1}"
+            yield f"{at}.limits.{name} is {most}, but it is given in whole numbers: write {int(amount(most)) + 1}"
     for name, asked in wanted.requests.items():
         most = wanted.limits.get(name)
         if most is not None and amount(asked) > amount(most):
             yield f"{at}.requests.{name} is {asked}, more than its limit {most}: ask for {most} or raise the limit"
+
+
+def _is_given_once(name: str) -> bool:
+    """Whether it cannot be promised twice, as GPUs and whatever else a device plugin offers: Kubernetes wants a limit
+    for it then, even of 0."""
+    return "/" in name or name.startswith("hugepages-")

@@ -106,6 +106,8 @@ def test_volumes_side_by_side_are_mounted(volumes: list[dict[str, Any]]) -> None
             {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}},
             ["requests.nvidia.com/gpu is 1", "limit is 2"],
         ),
+        ({"requests": {"nvidia.com/gpu": 0}}, ["requests.nvidia.com/gpu is 0", "missing"]),
+        ({"requests": {"example.com/nic": 1}}, ["requests.example.com/nic is 1", "missing"]),
         ({"limits": {"nvidia.com/gpu": "500m"}}, ["500m", "whole", "write 1"]),
         (
             {"requests": {"memory": "2Gi"}, "limits": {"memory": "2G"}},
