@@ -14,6 +14,7 @@ what the same one comes to without faults, and to what its containers really did
 import argparse
 import contextlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -227,6 +228,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
+    # The proxy's: that the API server is away is one of the faults.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     result = soak(given)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")

@@ -135,7 +135,9 @@ class Experiments:
         if came_to != self._reference[shape]:
             found.append(_difference(came_to, self._reference[shape]))
         judged = self.judged
-        judged.broken += [f"{metadata['name']} ({shape}): {sentence}" for sentence in found]
+        for sentence in found:
+            judged.broken.append(f"{metadata['name']} ({shape}): {sentence}")
+            print(judged.broken[-1], flush=True)  # at once: an hour's run may be cut short
         judged.experiments += 1
         judged.rounds += len({ran.round for ran in ours})
         judged.containers += len(ours)

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from misbehaviour import Behaviour, Delay, Exit, Interruption
+from misbehaviour import Behaviour, Delay, Exit, Interruption, Lose
 from pod_container import Resolver
 from pod_work import Work
 from process_kubelet import ProcessKubelet
@@ -25,7 +25,7 @@ class SoakNode(ProcessKubelet):
             kubeconfig, folder, script=self._told, simulate=plausible_answer, longest_grace=0.5
         )
         self.spoilt: set[str] = set()
-        """Pods (uids) that were told to end wrongly."""
+        """Pods (uids) that were told to end wrongly, or to vanish: what they say does not count."""
         self.to_spoil = 0
         """How many of the next Pods are to end wrongly."""
         self._range = seconds
@@ -41,6 +41,10 @@ class SoakNode(ProcessKubelet):
                 return None
             struck = dice.choice(running)
             struck.interrupt(how)
+            if isinstance(
+                how, Lose
+            ):  # should it end well at this very moment, nobody will hear of that
+                self.spoilt.add(struck.ran.pod_uid)
             return struck.ran.experiment
 
         return self._wait(one())
