@@ -1,24 +1,27 @@
 """How fast, how exact and how small in memory is `lottery_tickets.select`?
 
-Times the threshold against `torch.sort` and `torch.kthvalue`, and the whole call, masks included, against
-OpenLTH's `sparse_global`, all in one run. The calls are interleaved, one of each a repeat, and every ratio is of
-two calls of the same repeat. Peak memory is read in a fresh process per call, with the weights there before.
-Needs about 4 GB.
+Times the threshold against `torch.sort`, `torch.kthvalue`, `torch.quantile` and the time to read the weights once,
+and the whole call, masks included, against OpenLTH's `sparse_global`, all in one run. The calls are interleaved, one
+of each a repeat, and every ratio is of two calls of the same repeat. Peak memory is read in a fresh process per call,
+with the weights there before. Then the same for bf16 weights of 10 million to 1.3 billion, made on the fly; the peers
+take part where they fit in memory. Needs about 6 GB.
 
     python benchmarks/selection.py --openlth ~/open_lth
+    python benchmarks/selection.py --quick
 """
 
 import argparse
 import importlib
 import itertools
 import json
+import multiprocessing
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,8 +39,13 @@ GOALS = {
     ("threshold", "kthvalue"): 5.0,
     ("select", "openlth"): 10.0,
 }
+READ_GOAL = 4.0
+"""Most that the threshold may take next to reading the weights once."""
+LINEAR_GOAL = 1.5
+"""Most that a weight may cost among many next to what it costs among few."""
 EXTRA_GOAL_MB = 64
-MEMORY_CALLS = ("threshold", "select", "kthvalue", "sort")
+MEMORY_CALLS = ("threshold", "select", "kthvalue", "sort", "quantile")
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def network(flat: Tensor) -> dict[str, Tensor]:
@@ -56,10 +64,19 @@ def calls(flat: Tensor, openlth: Path | None) -> dict[str, Callable[[], Any]]:
         "kthvalue": lambda: float(flat.abs().kthvalue(removed + 1).values),
         "sort": lambda: float(flat.abs().sort().values[removed]),
         "select": lambda: select(weights, keep, absolute=True),
+        # It takes fp32 and fp64 alone, and interpolates.
+        "quantile": lambda: float(flat.float().abs().quantile(removed / (len(flat) - 1))),
+        "read": lambda: read(flat),
     }
     if openlth is not None:
         found["openlth"] = sparse_global(weights, openlth)
     return found
+
+
+def read(flat: Tensor) -> None:
+    """Look at every byte once: sum them up as 8-byte integers, which takes no longer than they take to arrive."""
+    width = 8 // flat.element_size()
+    flat[: len(flat) // width * width].view(torch.int64).sum()
 
 
 def sparse_global(
@@ -110,13 +127,52 @@ def measure_times(flat: Tensor, repeats: int, openlth: Path | None) -> tuple[Sec
             clock, processor, answer = timed(call)
             wall[name].append(clock)
             cpu[name].append(processor)
-            answers[name] = answer if isinstance(answer, float) else kept(answer)
+            answers[name] = kept(answer) if isinstance(answer, Mapping) else answer
             del answer
-        assert answers["threshold"] == answers["kthvalue"] == answers["sort"], answers
-        assert answers["select"] == len(flat) - round(SPARSITY * len(flat)), answers
+        check(answers, len(flat))
         line = "  ".join(f"{name} {times[-1]:.3f} s" for name, times in wall.items())
         print(f"repeat {repeat + 1}/{repeats}: {line}", flush=True)
     return wall, cpu
+
+
+def check(answers: Mapping[str, Any], count: int) -> None:
+    """Stop if the answers of one repeat are not what they must be."""
+    exact = {answers[name] for name in ("threshold", "kthvalue", "sort") if name in answers}
+    assert len(exact) == 1, answers
+    assert abs(answers.get("quantile", answers["threshold"]) - answers["threshold"]) < 1e-2, answers
+    assert answers["select"] == count - round(SPARSITY * count), answers
+
+
+def measure_sizes(
+    sizes: list[int], repeats: int, threads: int, peers_up_to: int
+) -> dict[str, dict[str, Any]]:
+    """Seconds and extra MB for bf16 weights, by how many there are."""
+    found: dict[str, dict[str, Any]] = {}
+    for count in sizes:
+        ours = ["threshold", "select", "read"]
+        names = [*ours, *(("kthvalue", "sort", "quantile") if count <= peers_up_to else ())]
+        extra = {
+            name: measure_memory_apart(name, count, threads, "bf16")
+            for name in names
+            if name in MEMORY_CALLS
+        }
+        flat = torch.empty(count, dtype=torch.bfloat16).normal_()
+        contenders = calls(flat, None)
+        contenders["threshold"]()
+        seconds: Seconds = {name: [] for name in names}
+        for _ in range(repeats):
+            answers = {}
+            for name in names:
+                took, _, answer = timed(contenders[name])
+                seconds[name].append(took)
+                answers[name] = kept(answer) if isinstance(answer, Mapping) else answer
+                del answer
+            check(answers, count)
+        found[str(count)] = {"seconds": seconds, "extra_mb": extra}
+        medians = "  ".join(f"{n} {statistics.median(times):.4f} s" for n, times in seconds.items())
+        print(f"{count:,} bf16: {medians}; extra MB {extra}", flush=True)
+        del flat, contenders
+    return found
 
 
 def measure_hard_cases(flat: Tensor, repeats: int) -> dict[str, dict[str, float]]:
@@ -157,14 +213,16 @@ def count_excess(flat: Tensor, openlth: Path) -> dict[str, dict[str, int]]:
     return found
 
 
-def measure_memory(name: str, count: int) -> float:
+def measure_memory(name: str, count: int, threads: int, dtype: str) -> float:
     """Peak bytes of one call beyond the weights (and beyond the mask it returns), in MB, in this fresh process."""
-    flat = torch.empty(count).normal_()
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    flat = torch.empty(count, dtype=DTYPES[dtype]).normal_()
     calls(flat[:100_000], None)[name]()
     before = _status("VmRSS")
     answer = calls(flat, None)[name]()
     extra = _status("VmHWM") - before
-    return (extra - (0 if isinstance(answer, float) else count)) / 1e6
+    return (extra - (count if isinstance(answer, Mapping) else 0)) / 1e6
 
 
 def _status(field: str) -> int:
@@ -173,18 +231,11 @@ def _status(field: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
-def measure_memory_apart(name: str, count: int, threads: int) -> float:
-    command = [
-        sys.executable,
-        __file__,
-        "--memory-of",
-        name,
-        "--weights",
-        str(count),
-        "--threads",
-        str(threads),
-    ]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def measure_memory_apart(name: str, count: int, threads: int, dtype: str = "fp32") -> float:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "lottery_tickets"])  # imported once, for all
+    with ProcessPoolExecutor(1, context) as fresh:
+        return fresh.submit(measure_memory, name, count, threads, dtype).result()
 
 
 def environment(threads: int) -> dict[str, Any]:
@@ -217,6 +268,62 @@ def ratios(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     return found
 
 
+def read_line(seconds: Mapping[str, list[float]]) -> str:
+    """How long the threshold takes next to reading, repeat by repeat."""
+    times = [a / b for a, b in zip(seconds["threshold"], seconds["read"], strict=True)]
+    verdict = "reached" if statistics.median(times) <= READ_GOAL else "missed"
+    return (
+        f"The threshold takes {statistics.median(times):.2f} times as long as reading the weights once (lowest "
+        f"{min(times):.2f}, highest {max(times):.2f}; goal at most {READ_GOAL:g}: {verdict})."
+    )
+
+
+def by_size(sizes: Mapping[str, Any]) -> list[str]:
+    """The tables of bf16 weights."""
+    lines = ["", "## bf16 weights, by how many there are", ""]
+    lines += [
+        "| weights | call | median s | lowest | highest | ns a weight | peak MB beyond weights and mask |",
+        "|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    for count, one in sizes.items():
+        for name, times in one["seconds"].items():
+            extra = one["extra_mb"].get(name)
+            lines.append(
+                f"| {int(count):,} | {name} | {statistics.median(times):.4f} | {min(times):.4f} | {max(times):.4f} "
+                f"| {statistics.median(times) / int(count) * 1e9:.2f} | {'' if extra is None else f'{extra:.0f}'} |"
+            )
+    each = {
+        int(n): statistics.median(one["seconds"]["threshold"]) / int(n) for n, one in sizes.items()
+    }
+    growth = each[max(each)] / each[min(each)]
+    lines += [
+        "",
+        f"Among {max(each):,} weights each costs {growth:.2f} times what it costs among {min(each):,} (goal at most "
+        f"{LINEAR_GOAL:g}: {'reached' if growth <= LINEAR_GOAL else 'missed'}).",
+    ]
+    for count, one in sizes.items():
+        lines += ["", f"{int(count):,}: {read_line(one['seconds'])}"]
+        for name, ratio in ratios(one["seconds"]).items():
+            verdict = "reached" if ratio["median"] >= ratio["goal"] else "missed"
+            lines[-1] += (
+                f" It is {ratio['median']:.1f} times faster, {name.removeprefix('threshold ')} (goal "
+                f"{ratio['goal']:g}: {verdict})."
+            )
+    peers = [int(count) for count, one in sizes.items() if "sort" in one["seconds"]]
+    for count in (int(count) for count in sizes if peers and int(count) not in peers):
+        most = sizes[str(max(peers))]["extra_mb"]
+        need = ", ".join(
+            f"{name} {(most[name] / max(peers) + 2e-6) * count / 1e3:.0f} GB"
+            for name in ("kthvalue", "sort", "quantile")
+        )
+        lines += [
+            "",
+            f"On {count:,} the peers are not run: weights and extra bytes in proportion to those of {max(peers):,}, "
+            f"they would need {need}.",
+        ]
+    return lines
+
+
 def markdown(result: Mapping[str, Any]) -> str:
     machine = result["environment"]
     lines = [
@@ -247,7 +354,8 @@ def markdown(result: Mapping[str, Any]) -> str:
             f"| {name} | {ratio['median']:.1f} | {ratio['low']:.1f} | {ratio['high']:.1f} | {ratio['goal']:.0f} "
             f"| {verdict} |"
         )
-    lines += ["", "| call | peak MB beyond weights and mask |", "|---|--:|"]
+    lines += ["", read_line(result["seconds"]), ""]
+    lines += ["| call | peak MB beyond weights and mask |", "|---|--:|"]
     lines += [f"| {name} | {extra:.0f} |" for name, extra in result["extra_mb"].items()]
     worst = max(result["extra_mb"][name] for name in ("threshold", "select"))
     verdict = "reached" if worst < EXTRA_GOAL_MB else "missed"
@@ -257,6 +365,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"| {n} | {case['seconds']:.3f} | {case['keep']:,} |"
         for n, case in result["hard_cases"].items()
     ]
+    lines += by_size(result["sizes"])
     if result["excess"]:
         lines += [
             "",
@@ -293,28 +402,43 @@ def arguments() -> argparse.Namespace:
         help="checkout of facebookresearch/open_lth; without it, not compared",
     )
     parser.add_argument(
+        "--sizes",
+        type=lambda text: [int(float(part)) for part in text.split(",")],
+        default=[10_000_000, 100_000_000, 1_300_000_000],
+        help="how many bf16 weights, with commas between (default: 1e7,1e8,1.3e9)",
+    )
+    parser.add_argument(
+        "--peers-up-to",
+        type=int,
+        default=100_000_000,
+        help="most bf16 weights on which sort, kthvalue and quantile take part (default: 100 million)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a few seconds, to see that the script runs: no result"
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         default=Path(__file__).parent / "results" / "selection",
         help="results go to OUTPUT.json and OUTPUT.md (default: %(default)s)",
     )
-    parser.add_argument("--memory-of", choices=MEMORY_CALLS, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.quick:
+        given.weights, given.sizes, given.repeats = 200_000, [100_000, 200_000], 2
+        given.peers_up_to = 100_000
+    return given
 
 
 def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    if given.memory_of:
-        print(measure_memory(given.memory_of, given.weights))
-        return
     machine = environment(given.threads)
     extra = {n: measure_memory_apart(n, given.weights, given.threads) for n in MEMORY_CALLS}
     print("peak MB beyond weights and mask:", extra, flush=True)
     flat = torch.empty(given.weights).normal_()
     seconds, processor = measure_times(flat, given.repeats, given.openlth)
-    result = {
+    result: dict[str, Any] = {
         "command": f"python benchmarks/selection.py --weights {given.weights} --threads {given.threads} "
         f"--repeats {given.repeats}" + (" --openlth open_lth" if given.openlth else ""),
         "weights": given.weights,
@@ -327,6 +451,8 @@ def main() -> None:
         "hard_cases": measure_hard_cases(flat, min(given.repeats, 3)),
         "excess": count_excess(flat[: given.weights // 10], given.openlth) if given.openlth else {},
     }
+    del flat
+    result["sizes"] = measure_sizes(given.sizes, given.repeats, given.threads, given.peers_up_to)
     write(given.output.with_suffix(".json"), json.dumps(result, indent=2) + "\n")
     write(given.output.with_suffix(".md"), markdown(result))
     print(markdown(result))

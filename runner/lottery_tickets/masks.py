@@ -26,7 +26,9 @@ def full(parameters: Mapping[str, Tensor]) -> Mask:
     return {name: torch.ones_like(p, dtype=torch.bool) for name, p in parameters.items()}
 
 
-def apply(model_or_parameters: nn.Module | Mapping[str, Tensor], mask: Mask) -> None:
+def apply(
+    model_or_parameters: nn.Module | Mapping[str, Tensor], mask: Mapping[str, Tensor]
+) -> None:
     """Set the pruned weights to +0 in place; parameters that the mask does not name stay as they are.
 
     Raises:
@@ -42,18 +44,18 @@ def apply(model_or_parameters: nn.Module | Mapping[str, Tensor], mask: Mask) -> 
             weight.masked_fill_(~kept.to(weight.device), 0)
 
 
-def counts(mask: Mask) -> dict[str, tuple[int, int]]:
+def counts(mask: Mapping[str, Tensor]) -> dict[str, tuple[int, int]]:
     """Parameter name -> (weights kept, weights in all)."""
     return {name: (int(torch.count_nonzero(m)), m.numel()) for name, m in mask.items()}
 
 
-def sparsity(mask: Mask) -> float:
+def sparsity(mask: Mapping[str, Tensor]) -> float:
     """Fraction of the mask's weights that are pruned; 0 for a mask of no weights."""
     kept, total = map(sum, zip(*counts(mask).values(), strict=True)) if mask else (0, 0)
     return 1 - kept / total if total else 0.0
 
 
-def is_subset(child: Mask, parent: Mask) -> bool:
+def is_subset(child: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> bool:
     """Whether `child` keeps nothing that `parent` pruned.
 
     Raises:
@@ -65,7 +67,7 @@ def is_subset(child: Mask, parent: Mask) -> bool:
     )
 
 
-def check_fit(mask: Mask, tensors: Mapping[str, Tensor]) -> None:
+def check_fit(mask: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """ValueError unless the mask has a bool tensor of equal shape for each of `tensors`, and no other; it lists
     everything that is wrong."""
     faults = [f"{name!r} has no mask" for name in tensors if name not in mask]
@@ -81,7 +83,7 @@ def check_fit(mask: Mask, tensors: Mapping[str, Tensor]) -> None:
         raise ValueError("the mask does not fit: " + "; ".join(faults))
 
 
-def save(mask: Mask, path: str | os.PathLike[str]) -> None:
+def save(mask: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
     """Write a mask as safetensors, a bit a weight; the same mask always gives the same bytes.
 
     Each tensor becomes ceil(n / 8) bytes: flat index 8 j + i is bit i (of value 2^i) of byte j, spare bits are 0.

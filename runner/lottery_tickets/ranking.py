@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from lottery_tickets import masks
-from lottery_tickets.masks import Mask
 from lottery_tickets.modules import pieces
 
 PIECE = 1 << 19
@@ -45,9 +44,9 @@ class Piece:
     name: str
     start: int
     keys: Tensor
-    """int32, ordered as the scores are; 0, the key of score zero, where the weight is pruned."""
+    """int32 or int16, ordered as the scores are; 0, the key of score zero, where the weight is pruned."""
     spare: Tensor
-    """Room for as many int32, for whoever has the piece."""
+    """Room for as many such numbers, for whoever has the piece."""
     alive: Tensor | None
     """bool, None: all are."""
 
@@ -55,7 +54,13 @@ class Piece:
 class Ranking:
     """Scores as integer keys: equal where the scores are equal, larger where they are larger."""
 
-    def __init__(self, scores: Mapping[str, Tensor], among: Mask | None, absolute: bool) -> None:
+    def __init__(
+        self,
+        scores: Mapping[str, Tensor],
+        among: Mapping[str, Tensor] | None,
+        absolute: bool,
+        finite: bool = False,
+    ) -> None:
         for name, score in scores.items():
             if score.dtype not in _INTEGER:
                 raise ValueError(
@@ -68,6 +73,7 @@ class Ranking:
         self.survivors = None if among is None else {n: m.reshape(-1) for n, m in among.items()}
         self.lock = Lock()
         self.absolute = absolute
+        self.finite = finite
         self.dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
         self.integer = _INTEGER[self.dtype]
         self.largest = torch.iinfo(self.integer).max
@@ -89,15 +95,15 @@ class Ranking:
         lowest = 0 if self.absolute else -self.largest - 1
         shift = 16 if self.integer == torch.int32 else 0
         first = lowest >> shift
-        counts = self._histogram(shift, first, self.largest >> shift)
-        self._refuse_nan(counts, shift, first)
+        counts = self.histogram(shift, first, self.largest >> shift)
+        self.refuse_broken(counts, shift, first)
         if keep == 0:
             return Cut(self.largest, 0, 0)
         digit, above = _from_top(counts, keep)
         key = (first + digit) << shift
         if shift:
             # What lies outside of this bin is counted at its edges, which costs less than leaving it out.
-            counts = self._histogram(0, key - 1, key + _DIGIT, clamp=True)[1:-1]
+            counts = self.histogram(0, key - 1, key + _DIGIT, clamp=True)[1:-1]
             digit, further = _from_top(counts, keep - above)
             key, above = key + digit, above + further
         ties = keep - above
@@ -151,7 +157,7 @@ class Ranking:
             name, start, piece = taken
             if piece.device not in buffers:
                 buffers[piece.device] = torch.empty(
-                    (2, size), dtype=torch.int32, device=piece.device
+                    (2, size), dtype=self.integer, device=piece.device
                 )
             keys, spare = buffers[piece.device][:, : len(piece)]
             self._write_keys(piece, keys, spare)
@@ -166,15 +172,17 @@ class Ranking:
             bits = piece.view(self.integer)
         else:
             bits = keys
-            keys.view(torch.float32).copy_(piece)
+            keys.view(self.dtype).copy_(piece)
         if self.absolute:
             torch.bitwise_and(bits, self.largest, out=keys)
             return
         # Sign and magnitude become two's complement: where sign is -1, (m ^ sign) - sign is -m.
-        sign = torch.bitwise_right_shift(keys.copy_(bits), 31, out=spare)
+        sign = torch.bitwise_right_shift(
+            keys.copy_(bits), torch.iinfo(keys.dtype).bits - 1, out=spare
+        )
         keys.bitwise_and_(self.largest).bitwise_xor_(sign).sub_(sign)
 
-    def _histogram(self, shift: int, low: int, high: int, *, clamp: bool = False) -> Tensor:
+    def histogram(self, shift: int, low: int, high: int, *, clamp: bool = False) -> Tensor:
         """How many survivors have `key >> shift` equal to low, low + 1, ..., high."""
         bins = high - low + 1
 
@@ -184,7 +192,10 @@ class Ranking:
                 digits = piece.keys.bitwise_right_shift_(shift) if shift else piece.keys
                 if clamp:
                     digits.clamp_(low, high)
-                counts = torch.bincount(digits.sub_(low) if low else digits, minlength=bins)
+                if low:
+                    # From 0 up these no longer fit into 16 bits.
+                    digits = digits.to(torch.int32).sub_(low)
+                counts = torch.bincount(digits, minlength=bins)
                 total = total.to(counts.device).add_(counts)
             return total.cpu()
 
@@ -192,8 +203,9 @@ class Ranking:
         total[min(max(0, low), high) - low] -= self.pruned
         return total
 
-    def _refuse_nan(self, counts: Tensor, shift: int, first: int) -> None:
-        """Look for NaN, but only if a digit is counted that infinity and NaN, which lies beyond it, may share."""
+    def refuse_broken(self, counts: Tensor, shift: int, first: int) -> None:
+        """Look for NaN (and infinity, if all must be finite), but only if a digit is counted that infinity and NaN,
+        which lies beyond it, may share."""
         infinite = self.infinity >> shift
         if not torch.cat(
             (counts[: max(0, 1 - infinite - first)], counts[infinite - first :])
@@ -202,11 +214,19 @@ class Ranking:
 
         def look(stream: Iterator[Piece]) -> None:
             for piece in stream:
-                odd = piece.keys.abs() > self.infinity
+                odd = piece.keys.abs() >= self.infinity + (not self.finite)
                 if odd.any():
-                    index = piece.start + int(odd.nonzero()[0])
+                    first_odd = int(odd.nonzero()[0])
+                    nan = abs(int(piece.keys[first_odd])) > self.infinity
+                    what, remedy = (
+                        "the score of",
+                        f"scores must be {'finite ' * self.finite}numbers",
+                    )
+                    if self.absolute:
+                        what, remedy = "the weight", "go back to weights that are finite numbers"
                     raise ValueError(
-                        f"the score of {piece.name!r} at flat index {index} is NaN: scores must be numbers"
+                        f"{what} {piece.name!r} at flat index {piece.start + first_odd} is "
+                        f"{'NaN' if nan else 'infinite'}: {remedy}"
                     )
 
         self.share(look, workers=1)

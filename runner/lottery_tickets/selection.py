@@ -4,8 +4,9 @@ A `Ranking` finds the threshold by counting; a last pass compares each score wit
 piece through small buffers, so that beside the mask nothing grows with the network.
 
 Order, everywhere: higher score first; among equal scores the one earlier in parameter order, then in flat
-(row-major) index order. -0 equals +0, infinities are scores like others, NaN is refused. Tensors of one dtype are
-compared in it; where dtypes are mixed, all are compared as fp32, which holds every fp16 and bf16 value exactly.
+(row-major) index order. -0 equals +0, NaN is refused. Infinities are scores like others, so that +inf can mean "keep
+it whatever happens"; `finite=True` refuses them, for scores in which they can only be an accident. Tensors of one dtype
+are compared in it; where dtypes are mixed, all are compared as fp32, which holds every fp16 and bf16 value exactly.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,12 @@ from lottery_tickets.ranking import Cut, Piece, Ranking
 
 
 def select(
-    scores: Mapping[str, Tensor], keep: int, *, among: Mask | None = None, absolute: bool = False
+    scores: Mapping[str, Tensor],
+    keep: int,
+    *,
+    among: Mapping[str, Tensor] | None = None,
+    absolute: bool = False,
+    finite: bool = False,
 ) -> Mask:
     """The mask of the `keep` highest scores over all tensors together (order and ties: see the module).
 
@@ -28,15 +34,16 @@ def select(
         among: Survivors, a bool tensor for each of `scores`; the others stay pruned whatever their score.
             None: all survive.
         absolute: Rank by |score|. With raw weights as scores this is magnitude pruning without a copy of them.
+        finite: Refuse infinite scores too.
 
     Returns:
         Name -> bool tensor of the scores' shape, on their device, with exactly `keep` True in all.
 
     Raises:
-        ValueError: `keep` is out of range, a surviving score is NaN (the tensor is named), a dtype is not one of
-            the three, or `among` does not fit `scores` (all names that do not are listed).
+        ValueError: `keep` is out of range, a surviving score is NaN (tensor and flat index are named), a dtype is not
+            one of the three, or `among` does not fit `scores` (all names that do not are listed).
     """
-    ranking = Ranking(scores, among, absolute)
+    ranking = Ranking(scores, among, absolute, finite)
     cut = ranking.cut(keep)
     mask = {n: torch.empty(s.shape, dtype=torch.bool, device=s.device) for n, s in scores.items()}
     flat = {name: kept.view(-1) for name, kept in mask.items()}
@@ -59,8 +66,9 @@ def select_per_layer(
     scores: Mapping[str, Tensor],
     keep: Mapping[str, int],
     *,
-    among: Mask | None = None,
+    among: Mapping[str, Tensor] | None = None,
     absolute: bool = False,
+    finite: bool = False,
 ) -> Mask:
     """`select` within each tensor by itself: exactly `keep[name]` weights of tensor `name`.
 
@@ -76,12 +84,18 @@ def select_per_layer(
     mask: Mask = {}
     for name, tensor in scores.items():
         survivors = None if among is None else {name: among[name]}
-        mask |= select({name: tensor}, keep[name], among=survivors, absolute=absolute)
+        mask |= select(
+            {name: tensor}, keep[name], among=survivors, absolute=absolute, finite=finite
+        )
     return mask
 
 
 def threshold(
-    scores: Mapping[str, Tensor], keep: int, *, among: Mask | None = None, absolute: bool = False
+    scores: Mapping[str, Tensor],
+    keep: int,
+    *,
+    among: Mapping[str, Tensor] | None = None,
+    absolute: bool = False,
 ) -> float:
     """The `keep`-th highest score, exactly: the lowest that `select` with the same arguments keeps.
 

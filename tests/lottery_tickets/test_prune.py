@@ -148,7 +148,25 @@ def test_bad_input_is_named() -> None:
     del mask["4.weight"]
     with pytest.raises(ValueError, match=r"'4\.weight' has no mask"):
         prune(model, target_sparsity=0.8, mask=mask)
+    for broken, word in ((torch.nan, "NaN"), (torch.inf, "infinite"), (-torch.inf, "infinite")):
+        with torch.no_grad():
+            model[2].weight[1, 1] = broken
+        own = {name: weight.detach() for name, weight in prunable(model).items()}
+        for score, what in (("magnitude", "the weight"), (own, "the score of")):
+            with pytest.raises(ValueError, match=rf"{what} '2\.weight' at flat index 31 is {word}"):
+                prune(model, target_sparsity=0.5, score=score)  # type: ignore[arg-type]
+
+
+def test_a_broken_weight_that_is_pruned_already_does_not_matter() -> None:
+    model = lenet()
+    mask = prune(model, target_sparsity=0.5)
     with torch.no_grad():
-        model[2].weight[1, 1] = torch.nan
-    with pytest.raises(ValueError, match=r"'2\.weight' at flat index 31 is NaN"):
-        prune(model, target_sparsity=0.5)
+        model[2].weight[~mask["2.weight"]] = torch.inf
+    assert is_subset(prune(model, target_sparsity=0.6, mask=mask, scope="lamp"), mask)
+
+
+def test_scores_of_more_than_is_pruned() -> None:
+    scores = {name: weight.detach().abs() for name, weight in prunable(lenet()).items()}
+    mask = prune(lenet(), target_sparsity=0.5, score=scores, exclude=["4"])
+    assert list(mask) == ["0.weight", "2.weight"]
+    assert sparsity(mask) == 0.5

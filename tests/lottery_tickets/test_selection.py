@@ -229,6 +229,24 @@ def test_torch_has_its_threads_back_after_an_error() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_infinity_is_a_score_unless_all_must_be_finite(
+    dtype: torch.dtype, value: float, absolute: bool
+) -> None:
+    largest = torch.full((6,), torch.finfo(dtype).max, dtype=dtype)
+    assert int(select({"w": largest}, 3, absolute=absolute, finite=True)["w"].sum()) == 3
+    largest[4] = value
+    kept = select({"w": largest}, 1, absolute=absolute)["w"]
+    assert kept.tolist().index(True) == (4 if absolute or value > 0 else 0)
+    what = "the weight" if absolute else "the score of"
+    with pytest.raises(ValueError, match=f"{what} 'w' at flat index 4 is infinite"):
+        select({"w": largest}, 1, absolute=absolute, finite=True)
+    alive = {"w": torch.arange(6) != 4}
+    assert select({"w": largest}, 5, absolute=absolute, finite=True, among=alive)["w"].sum() == 5
+
+
 def test_a_pruned_nan_does_not_matter() -> None:
     alive = {"w": torch.tensor([True, False, True])}
     mask = select({"w": torch.tensor([1.0, torch.nan, 2.0])}, 1, among=alive)

@@ -12,16 +12,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "selection.py"
 
 @pytest.mark.slow
 def test_it_measures_and_writes(tmp_path: Path) -> None:
-    options = [
-        "--weights",
-        "200000",
-        "--repeats",
-        "2",
-        "--threads",
-        "1",
-        "--output",
-        tmp_path / "out",
-    ]
+    options = ["--quick", "--threads", "1", "--output", tmp_path / "out"]
     subprocess.run([sys.executable, SCRIPT, *options], check=True, capture_output=True)
     result = json.loads((tmp_path / "out.json").read_text())
     assert result["weights"] == 200_000
@@ -29,4 +20,9 @@ def test_it_measures_and_writes(tmp_path: Path) -> None:
     for name, times in result["seconds"].items():
         assert len(times) == 2, name
         assert min(times) > 0, name
-    assert "| threshold against sort |" in (tmp_path / "out.md").read_text()
+    assert "sort" in result["sizes"]["100000"]["seconds"]
+    assert set(result["sizes"]["200000"]["seconds"]) == {"threshold", "select", "read"}
+    text = (tmp_path / "out.md").read_text()
+    assert "| threshold against sort |" in text
+    assert text.count("times as long as reading the weights once") == 3
+    assert "On 200,000 the peers are not run" in text

@@ -1,0 +1,42 @@
+"""Along which axis of a weight its products are summed up.
+
+That is the input axis: dimension 1 of (out, in) and of a convolution's (out, in / groups, kernel...), dimension 0 of
+a transposed convolution's (in, out / groups, kernel...). NVIDIA's ASP (`apex.contrib.sparsity`) groups the weights
+of a convolution along it too, at each place of the kernel by itself: so its kernels read them, channels last. To
+flatten a convolution to (out, in * kernel) first, as SparseGPT does for its own sums, gives other groups.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The axis of a weight along which its products are summed, in groups of channels that never meet."""
+
+    dim: int = 1
+    groups: int = 1
+
+    def length(self, shape: tuple[int, ...]) -> int:
+        """How many weights are summed up: the most that a run of consecutive ones can hold."""
+        if len(shape) <= self.dim:
+            return 0
+        # A convolution's dimension 1 holds one group's inputs, a transposed one's dimension 0 those of all.
+        return shape[self.dim] // self.groups if self.dim == 0 else shape[self.dim]
+
+
+def reduction_axes(
+    model_or_parameters: nn.Module | Mapping[str, Tensor], names: Mapping[str, Tensor]
+) -> dict[str, Axis]:
+    """The axis of each of `names`: as its module reads it, dimension 1 where there is no module to ask."""
+    if not isinstance(model_or_parameters, nn.Module):
+        return dict.fromkeys(names, Axis())
+    convolutions = {
+        id(module.weight): Axis(0 if isinstance(module, _ConvTransposeNd) else 1, module.groups)
+        for module in model_or_parameters.modules()
+        if isinstance(module, _ConvNd)
+    }
+    return {name: convolutions.get(id(weight), Axis()) for name, weight in names.items()}
