@@ -1,4 +1,4 @@
-"""How much each weight matters: the higher the score, the longer the weight is kept."""
+"""Scores that the weights alone decide, or a throw of dice: no data, no gradient."""
 
 from collections.abc import Mapping
 
