@@ -4,13 +4,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Error, sync_playwright
+from torch import nn
 
+import lottery_tickets
 from ticketsmith.report import write_report
 from ticketsmith.report.runs import load_run
 from ticketsmith.report.side_by_side.view import html, view
+from ticketsmith.report.tickets import ticket_report
 
 pytestmark = pytest.mark.browser
 
@@ -35,14 +40,16 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module", params=["report", "comparison"])
+@pytest.fixture(scope="module", params=["report", "comparison", "tickets"])
 def page_file(
     request: pytest.FixtureRequest,
     write_run: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The report on two runs, and their comparison."""
+    """The report on two runs, their comparison, and a report on what the pruning library returns."""
     folder = tmp_path_factory.mktemp("browser")
+    if request.param == "tickets":
+        return ticket_report(_library_results(), folder / "tickets")
     runs = [
         write_run(folder),
         write_run(folder, name="digits-quick", dataset="digits", levels=12, best_level=3),
@@ -52,6 +59,27 @@ def page_file(
     page = folder / "comparison.html"
     page.write_text(html(view([(str(run), load_run(run)) for run in runs], "accuracy")))
     return page
+
+
+def _library_results() -> dict[str, Any]:
+    """One result of each kind that has colours of its own."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+    batch = (torch.randn(30, 8), torch.randint(3, (30,)))
+    mask = lottery_tickets.prune(model, target_sparsity=0.5)
+    other = lottery_tickets.shuffle_in_layer(mask, torch.Generator().manual_seed(0))
+    weights = lottery_tickets.prunable(model)
+    return {
+        "robustness": lottery_tickets.compute_pruning_robustness(model, batch, return_masks=True),
+        "overlap": lottery_tickets.compute_ticket_overlap(mask, other),
+        "checks": lottery_tickets.validate_pruning_correctness(model, mask, [batch]),
+        "landscape": lottery_tickets.compute_loss_landscape(model, [batch], grid_points=7),
+        "agreement": lottery_tickets.compute_rank_agreement(
+            {"a": lottery_tickets.magnitude(weights), "b": {n: w**2 for n, w in weights.items()}}
+        ),
+        "mask of a layer with a name that is too long for a phone": mask,
+        "scores": lottery_tickets.magnitude(weights),
+    }
 
 
 def visit(

@@ -40,7 +40,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in render(loaded).items():
-            _replace(folder / name, content)
+            replace(folder / name, content)
     except OSError as error:
         raise BadSpec(
             f"the report cannot be written to {str(folder)!r} ({error.strerror}): name another folder with --out"
@@ -69,7 +69,7 @@ def render(runs: Sequence[Run]) -> dict[str, bytes]:
     }
 
 
-def _replace(file: Path, content: bytes) -> None:
+def replace(file: Path, content: bytes) -> None:
     """Write aside and rename, so that a reader never sees half a file."""
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as aside:
         aside.write(content)

@@ -21,19 +21,36 @@ def layers(run: Run, table: Sequence[Row], prefix: str) -> Picture | None:
         return None
     names = [layer.name for layer in _layers(tickets[0])[0]]
     left = [[_left(row, name) for row in tickets] for name in names]
+    figure = layer_map(
+        names, [percent(r.sparsity) for r in tickets], left, "weights removed in the whole network"
+    )
+    last = "; ".join(f"{name} {line[-1]:.1f}%" for name, line in zip(names, left, strict=True))
+    return picture(
+        f"{prefix}layers",
+        "Weights left in each layer",
+        f"Share of each layer's weights left at {percent(tickets[-1].sparsity)} sparsity: {last}.",
+        "Percent of each layer's prunable weights that the tickets keep, mean over the seeds.",
+        figure,
+    )
+
+
+def layer_map(
+    names: Sequence[str], columns: Sequence[str], left: Sequence[Sequence[float]], axis: str
+) -> Figure:
+    """Percent left, a line for each layer and a column for each level; figures in the cells if there are few."""
     figure = Figure(figsize=(SIZE[0], max(2.2, 1.1 + 0.34 * len(names))), layout="constrained")
     axes = figure.add_subplot()
     mesh = axes.pcolormesh(left, cmap="viridis", vmin=0, vmax=100, edgecolors=PAPER, linewidth=1.5)
     for y, line in enumerate(left):
         for x, value in enumerate(line):
-            if len(tickets) <= 10:
+            if len(columns) <= 10:
                 shade = "#ffffff" if value < 60 else "#111111"
                 text = f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
                 axes.text(
                     x + 0.5, y + 0.5, text, ha="center", va="center", color=shade, fontsize=8.5
                 )
-    axes.set_xticks([n + 0.5 for n in range(len(tickets))], [percent(r.sparsity) for r in tickets])
-    if len(tickets) > 6:
+    axes.set_xticks([n + 0.5 for n in range(len(columns))], columns)
+    if len(columns) > 6:
         axes.tick_params(axis="x", labelrotation=60)
     axes.set_yticks(
         [n + 0.5 for n in range(len(names))], [n.removesuffix(".weight") for n in names]
@@ -43,17 +60,10 @@ def layers(run: Run, table: Sequence[Row], prefix: str) -> Picture | None:
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel("weights removed in the whole network")
-    if len(tickets) > 10:
+    axes.set_xlabel(axis)
+    if len(columns) > 10:
         figure.colorbar(mesh, ax=axes, label="% of the layer's weights left")
-    last = "; ".join(f"{name} {line[-1]:.1f}%" for name, line in zip(names, left, strict=True))
-    return picture(
-        f"{prefix}layers",
-        "Weights left in each layer",
-        f"Share of each layer's weights left at {percent(tickets[-1].sparsity)} sparsity: {last}.",
-        "Percent of each layer's prunable weights that the tickets keep, mean over the seeds.",
-        figure,
-    )
+    return figure
 
 
 def _layers(row: Row) -> list[tuple[LayerCount, ...]]:
