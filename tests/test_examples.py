@@ -23,6 +23,8 @@ def test_the_promised_ones_are_there() -> None:
         "cifar10-resnet18",
         "digits-iterative",
         "digits-one-shot",
+        "digits-channels",
+        "digits-two-four",
     }
 
 

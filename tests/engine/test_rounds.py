@@ -11,6 +11,7 @@ import torch
 
 from lottery_tickets import masks
 from ticketsmith.engine import arms, data, models, tensors
+from ticketsmith.engine.scoring import Sight
 from ticketsmith.engine.training import batches
 from ticketsmith.experiment import results
 from ticketsmith.experiment.contract import Parents, RoundResult, TrainRound
@@ -31,6 +32,7 @@ def beginning(task: TrainRound, store: Store) -> arms.Beginning:
         store,
         lambda: models.build(task.model, loaded.input_shape, loaded.num_classes),
         rewind,
+        Sight(loaded, CPU),
     )
 
 

@@ -6,6 +6,8 @@ The models' validators say the same for a file read locally; a table in the test
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ticketsmith.experiment.spec import ScoreWeights
+
 Schema = dict[str, str]
 
 
@@ -96,6 +98,32 @@ RULES: Mapping[str, Sequence[Rule]] = {
             "self.name != 'step' || has(self.milestones) && size(self.milestones) > 0",
             "the step schedule needs milestones, e.g. [80ep, 120ep]",
             "milestones",
+        ),
+    ],
+    "ScoreWeights": [
+        Rule(
+            " || ".join(
+                f"has(self.{name}) && self.{name} > 0.0" for name in ScoreWeights.model_fields
+            ),
+            "no share is above 0: write e.g. {magnitude: 0.5, taylor: 0.5}",
+        )
+    ],
+    "PruningSpec": [
+        Rule(
+            "has(self.scoreWeights) == (has(self.score) && self.score == 'hybrid')",
+            "scoreWeights belong to the score hybrid, which needs them: write e.g. {magnitude: 0.5, taylor: 0.5}",
+            "scoreWeights",
+        ),
+        Rule(
+            "!has(self.pattern) || !self.pattern.contains(':')"
+            " || int(self.pattern.split(':')[0]) < int(self.pattern.split(':')[1])",
+            "a pattern N:M removes nothing unless N is below M: write e.g. 2:4",
+            "pattern",
+        ),
+        Rule(
+            "!has(self.pattern) || self.pattern != 'channel' || !has(self.scope) || self.scope in ['global', 'layer']",
+            "pattern channel removes channels, not single weights of layers: use scope global or layer",
+            "scope",
         ),
     ],
     "SparsitiesSpec": [

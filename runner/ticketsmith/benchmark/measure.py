@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ticketsmith.benchmark.artifacts import Artifact
 from ticketsmith.benchmark.inputs import Inputs
-from ticketsmith.benchmark.paths import PATHS, ExecutionPath
+from ticketsmith.benchmark.paths import PATHS, ExecutionPath, paths_for
 from ticketsmith.benchmark.sizes import sizes
 from ticketsmith.benchmark.summary import Ratio, percentile, speedup, speedup_over_all
 from ticketsmith.benchmark.timing import Fresh, Sampled, interleave
@@ -28,7 +28,6 @@ def measure(
     spec: BenchmarkSpec,
     folder: Path,
     *,
-    path: ExecutionPath = PATHS["dense"],
     told: Callable[[int, int], None] | None = None,
 ) -> BenchmarkDetails:
     """Time `others` and `dense` at every batch size, and measure their files.
@@ -39,7 +38,6 @@ def measure(
 
     Args:
         folder: where files are written to be measured.
-        path: how the networks are run; the dense network they are compared with always runs on the dense path.
         told: hears (repeats done, repeats in all).
     """
     device = inputs.images.device
@@ -50,7 +48,11 @@ def measure(
         networks = {
             _DENSE: _fresh(dense, PATHS["dense"], inputs, batch),
             _AGAIN: _fresh(dense, PATHS["dense"], inputs, batch),
-            **{one.result.key: _fresh(one, path, inputs, batch) for one in others},
+            **{
+                _label(one, path): _fresh(one, path, inputs, batch)
+                for one in others
+                for path in _paths(one)
+            },
         }
         sampled = interleave(
             networks,
@@ -58,7 +60,7 @@ def measure(
             warmup=spec.warmup,
             told=partial(_tell, told, number * spec.repeats, total) if told else None,
         )
-        timings += _timings(sampled, dense, others, batch_size, path.name)
+        timings += _timings(sampled, dense, others, batch_size)
     return BenchmarkDetails(
         environment=environment(device),
         timings=tuple(timings),
@@ -73,6 +75,16 @@ def _fresh(artifact: Artifact, path: ExecutionPath, inputs: Inputs, batch: Tenso
     return lambda: path.prepare(copy.deepcopy(model), batch)
 
 
+def _paths(artifact: Artifact) -> tuple[ExecutionPath, ...]:
+    """How an artifact is run; the dense network it is compared with always runs on the dense path."""
+    pruning = artifact.round.pruning
+    return paths_for(pruning.pattern if pruning is not None else "unstructured")
+
+
+def _label(artifact: Artifact, path: ExecutionPath) -> str:
+    return f"{artifact.result.key} {path.name}"
+
+
 def _tell(told: Callable[[int, int], None], before: int, total: int, repeat: int) -> None:
     told(before + repeat, total)
 
@@ -82,7 +94,6 @@ def _timings(
     dense: Artifact,
     others: Sequence[Artifact],
     batch_size: int,
-    path: str,
 ) -> list[Timing]:
     copies = [sampled[_DENSE].samples, sampled[_AGAIN].samples]
 
@@ -105,12 +116,13 @@ def _timings(
         timing(_AGAIN, key, "dense", speedup(*copies)),
         *(
             timing(
+                _label(one, path),
                 one.result.key,
-                one.result.key,
-                path,
-                speedup_over_all(copies, sampled[one.result.key].samples),
+                path.name,
+                speedup_over_all(copies, sampled[_label(one, path)].samples),
             )
             for one in others
+            for path in _paths(one)
         ),
     ]
 

@@ -5,6 +5,8 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor, nn
 
+import lottery_tickets
+from lottery_tickets import channels
 from ticketsmith.benchmark.timing import Pass
 
 
@@ -40,5 +42,25 @@ class DensePath:
         return run
 
 
-PATHS: Final[dict[str, ExecutionPath]] = {path.name: path for path in (DensePath(),)}
+class CompactedPath:
+    """Whole channels that are zero are cut out: a smaller dense network that answers the same."""
+
+    name = "compacted"
+
+    def prepare(self, model: nn.Module, batch: Tensor) -> Pass:
+        """See ExecutionPath. ValueError where nothing can be cut out, or the outputs would differ."""
+        model.eval()
+        mask = {name: weight != 0 for name, weight in lottery_tickets.prunable(model).items()}
+        return DensePath().prepare(channels.compact(model, mask, batch[:1]), batch)
+
+
+PATHS: Final[dict[str, ExecutionPath]] = {
+    path.name: path for path in (DensePath(), CompactedPath())
+}
 """Every way to run a network, by name; another joins by standing here."""
+
+
+def paths_for(pattern: str) -> tuple[ExecutionPath, ...]:
+    """The ways worth timing a network that was pruned in this pattern."""
+    names = ("dense", "compacted") if pattern == "channel" else ("dense",)
+    return tuple(PATHS[name] for name in names)

@@ -11,7 +11,8 @@ import lottery_tickets
 from lottery_tickets import Mask, masks
 from ticketsmith.engine import tensors
 from ticketsmith.engine.artifacts import fetch, parent
-from ticketsmith.engine.seeds import generator, sub_seed
+from ticketsmith.engine.scoring import Sight, next_mask, random_mask
+from ticketsmith.engine.seeds import sub_seed
 from ticketsmith.experiment.contract import RoundResult, TrainRound
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.results import FINAL, MASK, REWIND, WEIGHTS
@@ -34,26 +35,33 @@ class Beginning:
     """Of the schedule and of the data order."""
 
 
-def begin(task: TrainRound, store: Store, build: Build, rewind_step: int) -> Beginning:
+def begin(
+    task: TrainRound, store: Store, build: Build, rewind_step: int, sight: Sight
+) -> Beginning:
     """Prepare the arm of `task`. BadSpec if a parent is missing, damaged or of another network."""
-    arms: dict[str, Callable[[TrainRound, Store, Build], tuple[nn.Module, Mask]]] = {
+    arms: dict[str, Callable[[TrainRound, Store, Build, Sight], tuple[nn.Module, Mask]]] = {
         "dense": _dense,
         "ticket": _ticket,
         "reinit": _reinit,
         "random": _random,
     }
-    model, mask = arms[task.arm](task, store, build)
+    model, mask = arms[task.arm](task, store, build, sight)
     with _told("the mask"):
         lottery_tickets.apply(model, mask)
     return Beginning(model, mask, 0 if task.arm == "dense" else rewind_step)
 
 
 def begin_again(
-    task: TrainRound, result: RoundResult, store: Store, build: Build, rewind_step: int
+    task: TrainRound,
+    result: RoundResult,
+    store: Store,
+    build: Build,
+    rewind_step: int,
+    sight: Sight,
 ) -> Beginning:
     """The same once more, of a round that is done: a ticket needs its own mask for that, and not what was scored."""
     if task.arm != "ticket":
-        return begin(task, store, build, rewind_step)
+        return begin(task, store, build, rewind_step, sight)
     model, mask = _new(build, sub_seed(task.seed, "init")), _mask(store, result)
     _rewind(model, task, store)
     with _told("the mask"):
@@ -61,14 +69,14 @@ def begin_again(
     return Beginning(model, mask, rewind_step)
 
 
-def _dense(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Mask]:
+def _dense(task: TrainRound, store: Store, build: Build, sight: Sight) -> tuple[nn.Module, Mask]:
     """The seed's initialisation, everything kept."""
-    del store
+    del store, sight
     model = _new(build, sub_seed(task.seed, "init"))
     return model, lottery_tickets.full(lottery_tickets.prunable(model, ()))
 
 
-def _ticket(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Mask]:
+def _ticket(task: TrainRound, store: Store, build: Build, sight: Sight) -> tuple[nn.Module, Mask]:
     """Score the last weights of the round before, prune to the target, go back to the dense round's weights
     (Frankle & Carbin 2019, section 1; rewinding to step k: Frankle et al. 2020, 1912.05671)."""
     pruning = _pruning(task)
@@ -78,32 +86,25 @@ def _ticket(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Ma
     tensors.load_into(model, tensors.read(fetch(store, scored, last)), f"{scored.key}/{last}")
     before = _mask(store, scored) if MASK in scored.files else None
     with _told("pruning"):
-        mask = lottery_tickets.prune(
-            model,
-            target_sparsity=task.sparsity,
-            mask=before,
-            score=pruning.score,
-            scope=pruning.scope,
-            exclude=pruning.exclude,
-            rate_factors=pruning.rate_factors,
-            generator=generator(task.seed, "score", task.level),
-        )
+        mask = next_mask(model, before, task, pruning, sight)
     _rewind(model, task, store)
     return model, mask
 
 
-def _reinit(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Mask]:
+def _reinit(task: TrainRound, store: Store, build: Build, sight: Sight) -> tuple[nn.Module, Mask]:
     """The ticket's mask on weights drawn anew by the same law."""
+    del sight
     model = _new(build, sub_seed(task.seed, "reinit", task.level))
     return model, _ticket_mask(task, store)
 
 
-def _random(task: TrainRound, store: Store, build: Build) -> tuple[nn.Module, Mask]:
+def _random(task: TrainRound, store: Store, build: Build, sight: Sight) -> tuple[nn.Module, Mask]:
     """A random mask with the ticket's count in every layer, on the ticket's rewound weights."""
     model = _new(build, sub_seed(task.seed, "init"))
     _rewind(model, task, store)
-    drawn = generator(task.seed, "mask", task.level)
-    return model, lottery_tickets.random_like(_ticket_mask(task, store), drawn)
+    with _told("the random mask"):
+        mask = random_mask(model, _ticket_mask(task, store), task, _pruning(task), sight)
+    return model, mask
 
 
 def _new(build: Build, seed: int) -> nn.Module:

@@ -13,6 +13,7 @@ from ticketsmith.engine.arms import Beginning, Build
 from ticketsmith.engine.attempt import StoredAttempt
 from ticketsmith.engine.data import Data
 from ticketsmith.engine.publish import Work
+from ticketsmith.engine.scoring import Sight
 from ticketsmith.engine.stopping import StopSignals
 from ticketsmith.engine.training import batches, train
 from ticketsmith.experiment.contract import TrainRound
@@ -33,7 +34,7 @@ class Means:
 def conduct(
     task: TrainRound,
     means: Means,
-    begin: Callable[[Build, int], Beginning],
+    begin: Callable[[Build, int, Sight], Beginning],
     finish: Callable[[Work], Outcome],
     *,
     keep_rewind: bool,
@@ -41,7 +42,7 @@ def conduct(
     """Train as `task` says and hand what came of it to `finish`.
 
     Args:
-        begin: Given what builds the network, and the step to rewind to: where training begins.
+        begin: Given what builds the network, the step to rewind to, and what scores may read: where training begins.
         finish: Stores what is wanted. A signal to stop waits for it.
         keep_rewind: Whether the weights at the rewind step go to the store.
 
@@ -58,7 +59,9 @@ def conduct(
 
     with memory.told_if_exhausted(outline, task.training, device):
         beginning = begin(
-            lambda: models.build(task.model, loaded.input_shape, loaded.num_classes), rewind_step
+            lambda: models.build(task.model, loaded.input_shape, loaded.num_classes),
+            rewind_step,
+            Sight(loaded, device),
         )
         model = beginning.model.to(device)
         attempt.rewind_step = rewind_step if keep_rewind else None

@@ -13,6 +13,7 @@ MOST_ROUNDS = 20_000
 def check(spec: ExperimentSpec) -> Iterator[str]:
     """One sentence per contradiction, naming the field, its value and the remedy; none if the spec is sound."""
     yield from _check_ladder(spec)
+    yield from _check_pattern(spec)
     yield from _check_durations(spec)
     yield from _check_gates(spec)
 
@@ -36,6 +37,18 @@ def _check_ladder(spec: ExperimentSpec) -> Iterator[str]:
         yield (
             f"spec asks for {count} rounds, more than {MOST_ROUNDS}: ask for fewer levels, seeds or controls,"
             " or split the experiment"
+        )
+
+
+def _check_pattern(spec: ExperimentSpec) -> Iterator[str]:
+    """N:M removes its share at the first level, whatever that level asks for."""
+    n, _, m = spec.pruning.pattern.partition(":")
+    first = spec.sparsities.ladder()[0]
+    if m and first < 1 - int(n) / int(m):
+        share = 1 - int(n) / int(m)
+        yield (
+            f"spec.sparsities begins with {first:.6g}, but spec.pruning.pattern {spec.pruning.pattern} removes "
+            f"{share:.6g} at once: begin there, e.g. targets: [{share:.6g}]"
         )
 
 

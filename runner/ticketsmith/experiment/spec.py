@@ -14,6 +14,10 @@ from ticketsmith.experiment.placement import RunnerSpec
 from ticketsmith.experiment.status import Status
 
 Control = Literal["reinit", "random"]
+Score = Literal[
+    "magnitude", "random", "gradient", "snip", "grasp", "synflow", "taylor", "fisher", "hybrid"
+]
+Share = Annotated[float, Field(ge=0, le=1000)]
 GateMetric = Literal["accuracy", "loss"]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Money = Annotated[
@@ -126,23 +130,88 @@ class TrainingSpec(Document):
     loss (early stopping, as the 2019 paper reports). Scores for pruning always read the last."""
 
 
+class ScoreWeights(Document):
+    """How a hybrid score is mixed, in shares of any sum: of the scores' ranks, not of their values."""
+
+    magnitude: Share = 0.0
+    """Share of the weights' size."""
+    random: Share = 0.0
+    """Share of chance."""
+    gradient: Share = 0.0
+    """Share of the mean gradient's size."""
+    snip: Share = 0.0
+    """Share of the weight times the mean gradient (Lee et al. 2019)."""
+    grasp: Share = 0.0
+    """Share of what removal does to the flow of gradients (Wang et al. 2020)."""
+    synflow: Share = 0.0
+    """Share of the flow through all paths (Tanaka et al. 2020)."""
+    taylor: Share = 0.0
+    """Share of the squared weight times gradient (Molchanov et al. 2019)."""
+    fisher: Share = 0.0
+    """Share of the mean squared gradient of single samples."""
+
+    @model_validator(mode="after")
+    def _one_counts(self) -> "ScoreWeights":
+        if not self.shares():
+            raise ValueError("no share is above 0: write e.g. {magnitude: 0.5, taylor: 0.5}")
+        return self
+
+    def shares(self) -> dict[str, float]:
+        """Those above 0, by the name of the score."""
+        return {name: share for name, share in self if share > 0}
+
+
 class PruningSpec(Document):
     """What is removed, by which rule, and what the survivors restart from."""
 
     method: Literal["iterative", "oneShot"] = "iterative"
     """iterative prunes each level from the one before; oneShot prunes every level from the dense round."""
-    score: Literal["magnitude", "random"] = "magnitude"
-    """How weights are ranked: the lowest scores go first."""
-    scope: Literal["global", "layer"] = "global"
-    """Whether weights compete across the whole network or inside their layer."""
-    pattern: Literal["unstructured"] = "unstructured"
-    """Shape of what is removed."""
+    score: Score = "magnitude"
+    """How weights are ranked, the lowest scores going first: magnitude, random, gradient, snip, grasp, synflow, taylor,
+    fisher, or hybrid, a mixture of the ranks of several."""
+    score_samples: int = Field(1000, ge=1, le=10**9)
+    """Training images that a score reads: all but magnitude and random do, synflow only for their shape."""
+    score_weights: ScoreWeights | None = None
+    """The shares of hybrid, e.g. {magnitude: 0.3, fisher: 0.5, taylor: 0.2}; no other score has any."""
+    scope: Literal["global", "layer", "uniform", "erk", "lamp"] = "global"
+    """Whether weights compete across the whole network (global), or how a level is split over the layers: layer takes
+    the same fraction of each one's survivors, uniform leaves all equally sparse, erk and lamp follow Evci et al. 2020
+    and Lee et al. 2021."""
+    pattern: Annotated[
+        str, Field(max_length=12, pattern=r"^(unstructured|channel|[1-9][0-9]?:[1-9][0-9]?)$")
+    ] = "unstructured"
+    """Shape of what is removed: unstructured; N:M, e.g. 2:4, which keeps at most N of every M weights along a layer's
+    inputs; or channel, which removes whole channels, the fewest that reach a level."""
     exclude: tuple[Name, ...] = Field((), max_length=256)
     """Modules never pruned, as shell patterns over module names, e.g. [fc3, "head.*"]."""
     rate_factors: dict[Name, Annotated[float, Field(ge=0, le=1)]] = Field({}, max_length=256)
     """Per module pattern, the share of the round's pruning rate, e.g. {fc3: 0.5} for half the rate."""
     rewind: Duration = Duration()
     """The dense round's step the survivors return to: 0it is initialisation; 500it is late rewinding."""
+
+    @model_validator(mode="after")
+    def _a_mixture_is_told(self) -> "PruningSpec":
+        if self.score == "hybrid" and self.score_weights is None:
+            raise ValueError("score hybrid needs scoreWeights, e.g. {magnitude: 0.5, taylor: 0.5}")
+        if self.score != "hybrid" and self.score_weights is not None:
+            raise ValueError(
+                f"scoreWeights belong to the score hybrid, not to {self.score}: remove them or choose hybrid"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_pattern_can_be_kept(self) -> "PruningSpec":
+        n, _, m = self.pattern.partition(":")
+        if m and int(n) >= int(m):
+            raise ValueError(
+                f"pattern {self.pattern} removes nothing: keep fewer than {m} of {m}, e.g. 2:4"
+            )
+        if self.pattern == "channel" and self.scope not in ("global", "layer"):
+            raise ValueError(
+                f"scope {self.scope} splits single weights over layers, and pattern channel removes channels: use "
+                "global or layer"
+            )
+        return self
 
 
 class SparsitiesSpec(Document):

@@ -1,8 +1,15 @@
 """What can be said against an experiment before anything runs: the spec alone, then names, data and counts."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 import torch
+from torch import Tensor, nn
 
 import lottery_tickets
+from lottery_tickets import channels
+from lottery_tickets.patterns.axes import reduction_axes
+from lottery_tickets.patterns.n_m import check_fits
 from ticketsmith.engine import data, models
 from ticketsmith.experiment.check import check
 from ticketsmith.experiment.problems import BadSpec
@@ -34,15 +41,49 @@ def _check_network(spec: ExperimentSpec) -> None:
     with torch.device("meta"):
         unweighted = spec.model.model_copy(update={"weights": None})
         network = models.build(unweighted, input_shape, num_classes)
-    try:
+    with _told("pruning.exclude"):
         weights = lottery_tickets.prunable(network, spec.pruning.exclude)
-    except ValueError as error:
-        raise BadSpec(f"pruning.exclude: {error}") from error
-    try:
+    with _told("pruning.rateFactors"):
         lottery_tickets.match(list(weights), spec.pruning.rate_factors)
-    except ValueError as error:
-        raise BadSpec(f"pruning.rateFactors: {error}") from error
     _check_ladder(spec, sum(weight.numel() for weight in weights.values()))
+    _check_pruning(spec, network, weights, input_shape)
+
+
+def _check_pruning(
+    spec: ExperimentSpec,
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    input_shape: tuple[int, int, int],
+) -> None:
+    """The first level, as far as shapes alone decide it."""
+    pruning, first = spec.pruning, spec.sparsities.ladder()[0]
+    if pruning.pattern == "channel":
+        example = torch.empty(1, *input_shape, device="meta")
+        with _told("pruning.pattern: channel"):
+            groups = channels.channel_groups(network, example, exclude=pruning.exclude)
+            if not groups.groups:
+                why = next((one.why for one in groups.untouched.values()), "it has none")
+                raise ValueError(f"no channel of this network may be removed ({why})")
+        return
+    if pruning.pattern != "unstructured":
+        n, m = (int(number) for number in pruning.pattern.split(":"))
+        with _told("pruning.pattern"):
+            check_fits(weights, n, m, reduction_axes(network, weights))
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    counts = {name: (weight.numel(), weight.numel()) for name, weight in weights.items()}
+    with _told("pruning.scope or rateFactors"):
+        lottery_tickets.keep_counts(
+            counts, first, scope=pruning.scope, rate_factors=pruning.rate_factors, shapes=shapes
+        )
+
+
+@contextmanager
+def _told(field: str) -> Iterator[None]:
+    """The pruning library refuses with ValueError what a person asked for amiss."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadSpec(f"{field}: {error}") from error
 
 
 def _check_ladder(spec: ExperimentSpec, prunable: int) -> None:
