@@ -74,7 +74,11 @@ def test_what_is_there_is_not_fetched_again_and_still_compared(
     assert MNIST[0] in done.stderr
 
 
-@pytest.mark.parametrize("wrong", [gzip.compress(b"not MNIST"), b"no gzip at all", b""])
+@pytest.mark.parametrize(
+    "wrong",
+    [gzip.compress(b"not MNIST"), b"no gzip at all", b""],
+    ids=["another", "no gzip", "empty"],  # the first one holds the time at which it was packed
+)
 def test_what_is_not_it_is_refused_and_not_kept(mirror: Path, tmp_path: Path, wrong: bytes) -> None:
     (mirror / f"{MNIST[1]}.gz").write_bytes(wrong)
     done = fetch(mirror, tmp_path / "data")
