@@ -1,7 +1,6 @@
 """The test cluster itself: what it is, what it outlives, and that nothing stays behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -88,7 +87,9 @@ time.sleep(600)
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        os.kill(child, 0)
+        # Only once setpriv has become the program is its wish known to the kernel.
+        command = Path(f"/proc/{child}/cmdline")
+        eventually(lambda: command.read_bytes().startswith(b"sleep"), "the child to begin")
         parent.send_signal(signal.SIGKILL)
     eventually(lambda: _has_ended(child), "the child has ended with its parent")
 

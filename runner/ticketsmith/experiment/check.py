@@ -43,8 +43,8 @@ def _check_ladder(spec: ExperimentSpec) -> Iterator[str]:
 def _check_pattern(spec: ExperimentSpec) -> Iterator[str]:
     """N:M removes its share at the first level, whatever that level asks for."""
     n, _, m = spec.pruning.pattern.partition(":")
-    first = spec.sparsities.ladder()[0]
-    if m and first < 1 - int(n) / int(m):
+    first = next(iter(spec.sparsities.ladder()), None)
+    if m and first is not None and first < 1 - int(n) / int(m):
         share = 1 - int(n) / int(m)
         yield (
             f"spec.sparsities begins with {first:.6g}, but spec.pruning.pattern {spec.pruning.pattern} removes "

@@ -56,7 +56,9 @@ def _check_pruning(
     input_shape: tuple[int, int, int],
 ) -> None:
     """The first level, as far as shapes alone decide it."""
-    pruning, first = spec.pruning, spec.sparsities.ladder()[0]
+    pruning, ladder = spec.pruning, spec.sparsities.ladder()
+    if not ladder:  # only the dense networks are asked for
+        return
     if pruning.pattern == "channel":
         example = torch.empty(1, *input_shape, device="meta")
         with _told("pruning.pattern: channel"):
@@ -73,7 +75,7 @@ def _check_pruning(
     counts = {name: (weight.numel(), weight.numel()) for name, weight in weights.items()}
     with _told("pruning.scope or rateFactors"):
         lottery_tickets.keep_counts(
-            counts, first, scope=pruning.scope, rate_factors=pruning.rate_factors, shapes=shapes
+            counts, ladder[0], scope=pruning.scope, rate_factors=pruning.rate_factors, shapes=shapes
         )
 
 

@@ -5,6 +5,7 @@ import http.client
 import json
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -48,8 +49,12 @@ class Api:
         return self._ask(method, target, text, form)
 
     def list(self, kind: str, namespace: str | None = None, **query: str) -> list[Any]:
-        """The objects of a kind, in a namespace or in all."""
+        """The objects of a kind, in a namespace or in all. The API server asks to wait while it takes up a CRD."""
+        deadline = time.monotonic() + 60
         status, document = self.ask("GET", where(kind, namespace), **query)
+        while status == http.HTTPStatus.TOO_MANY_REQUESTS and time.monotonic() < deadline:
+            time.sleep(float(document.get("details", {}).get("retryAfterSeconds", 1)))
+            status, document = self.ask("GET", where(kind, namespace), **query)
         assert status == 200, document
         return list(document["items"])
 

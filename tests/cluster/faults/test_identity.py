@@ -39,6 +39,10 @@ def test_a_namesake_made_while_the_jobs_of_the_first_run_is_another_experiment(
     ran = [one for one in fleet.node.ran("dense-s0") if one.experiment in (first, second)]
     assert {one.experiment for one in ran} == {first, second}
     if how != "Orphan":  # then the Jobs of the first are nobody's, as was asked for
+        eventually(
+            lambda: {_owner(job) for job in fleet.jobs()[namespace]} == {second},
+            "the garbage collector to take the first one's Jobs",
+        )
         fleet.assert_all_is_well()
 
 
@@ -107,3 +111,8 @@ def _without_rules(cluster: ClusterAccess, api: Api, *fields: str) -> Iterator[N
 def _troubles(operator: OperatorProcess) -> list[dict[str, Any]]:
     """What the operator logged as an error of its own."""
     return [line for line in operator.log_lines() if line.get("level") == "error"]
+
+
+def _owner(job: Any) -> str:
+    (owner,) = job["metadata"]["ownerReferences"]
+    return str(owner["uid"])
