@@ -17,7 +17,9 @@ import yaml
 from cluster_access import Kubectl, eventually
 from node import NAME, Node, node_for_tests
 
+from ticketsmith.experiment.ledger import recall
 from ticketsmith.experiment.results import CHECKPOINT, MASK, WEIGHTS
+from ticketsmith.experiment.status import Status
 
 pytestmark = [
     pytest.mark.slow,
@@ -217,10 +219,13 @@ def _run_here(runs: Path, file: Path = QUICKSTART) -> tuple[dict[str, Any], Path
 def _rounds(status: dict[str, Any], store: Path) -> dict[str, tuple[str, list[str], float]]:
     """Of each round that trained: key, hashes of mask and weights, accuracy. Timings and reports belong to the machine
     that made them."""
-    trained = [one for one in status["rounds"] if one["arm"] not in ("benchmark", "report")]
+    known = Status.model_validate_json(json.dumps(status))
+    # Which of them are told in detail, and so in full precision, depends on who finished first.
+    rounds = recall(known.rounds, known.ledger).values()
     return {
-        one["name"]: (one["key"], _hashes(store / one["key"]), one["metrics"]["accuracy"])
-        for one in trained
+        one.name: (str(one.key), _hashes(store / str(one.key)), round(one.metrics["accuracy"], 6))
+        for one in rounds
+        if one.arm not in ("benchmark", "report")
     }
 
 
