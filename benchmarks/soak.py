@@ -129,6 +129,7 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
             break
         time.sleep(TURN_SECONDS)
     _wait_for_judgement(experiments)
+    judged.broken += world.operators.fallen
     orphans = _orphans(world.api)
     calls.update(_taken(world.proxy))
     last = [w for w in world.operators.weights if w.life == world.operators.lives]

@@ -34,6 +34,8 @@ class Operators:
         self.lives = -1
         self.cpu_seconds = 0.0
         """Of all processes that have ended."""
+        self.fallen: list[str] = []
+        """Each time that the operator ended though nobody had ended it. There must be none."""
         self.weights: list[Weight] = []
         self.most_mb = 0.0
         self._began = time.monotonic()
@@ -83,7 +85,14 @@ class Operators:
     def _weigh(self) -> None:
         while not self._over.wait(WEIGHED_EVERY):
             with self._change:
-                if self.current.process.exit_code is not None:
+                code = self.current.process.exit_code
+                if code is not None:  # what Kubernetes would do
+                    at = time.monotonic() - self._began
+                    self.fallen.append(
+                        f"the operator ended by itself after {at:.0f} s, exit {code}"
+                    )
+                    print(self.fallen[-1], flush=True)
+                    self._start()
                     continue
                 resident, most = memory_mb(self.current.process.pid)
             self.most_mb = max(self.most_mb, most)
