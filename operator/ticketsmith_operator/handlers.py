@@ -60,6 +60,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     chosen.posting.enabled = False
     chosen.peering.standalone = True
     chosen.scanning.disabled = True
+    # Watching that breaks off begins anew in the same process, which kopf would otherwise kill ten minutes later.
+    chosen.process.ultimate_exiting_timeout = None
     chosen.watching.chunk_size = 500
     chosen.execution.max_workers = 1
     # kopf keeps a task, and the object, of every event so long: at 200 events a second that is memory.

@@ -6,7 +6,6 @@ something stale, or second, is refused and touches nothing. So a Job is only eve
 announced, and a turn that is cut short anywhere is taken up by the next.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from ticketsmith_operator.controller.placeholder import placeholder
 from ticketsmith_operator.controller.retire import is_told, to_retire
 from ticketsmith_operator.controller.telling import Teller
 from ticketsmith_operator.controller.todo import Todo, is_wanted, work_out
+from ticketsmith_operator.controller.together import together
 from ticketsmith_operator.controller.views import ExperimentView, JobView, Key
 from ticketsmith_operator.controller.world import world
 from ticketsmith_operator.kube.base import (
@@ -288,17 +288,14 @@ class Reconciler:
         self, turn: _Turn, announced: dict[Attempt, Start], todo: Todo
     ) -> KubeError | None:
         """Make, delete and give up Jobs, all at once; the first failure, when everything was tried."""
-        done = await asyncio.gather(
-            *(self._make(turn, attempt, start) for attempt, start in announced.items()),
-            *(self._delete(job) for job in todo.delete),
-            *(self._give_up(job, why) for job, why in todo.give_up),
-            return_exceptions=True,
+        failures = await together(
+            [
+                *(self._make(turn, attempt, start) for attempt, start in announced.items()),
+                *(self._delete(job) for job in todo.delete),
+                *(self._give_up(job, why) for job, why in todo.give_up),
+            ]
         )
-        failures = [one for one in done if isinstance(one, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, KubeError):
-                raise failure
-        return next((one for one in failures if isinstance(one, KubeError)), None)
+        return failures[0] if failures else None
 
     async def _make(self, turn: _Turn, attempt: Attempt, start: Start) -> None:
         namespace, name = turn.view.key
@@ -349,12 +346,8 @@ class Reconciler:
         if ttl is None:
             return None
         due = to_retire(written, (seen.view for seen in self._memory.jobs(turn.view.uid)), ttl)
-        done = await asyncio.gather(
-            *(self._set_ttl(job, ttl) for job in due[:RETIRED_AT_ONCE]), return_exceptions=True
-        )
-        for failure in done:
-            if failure is not None:
-                raise failure
+        for failure in await together(self._set_ttl(job, ttl) for job in due[:RETIRED_AT_ONCE]):
+            raise failure
         return 0.0 if len(due) > RETIRED_AT_ONCE else None
 
     async def _set_ttl(self, job: JobView, ttl: int) -> None:

@@ -3,6 +3,7 @@
 The generated models are left aside: building and checking one costs more than the whole request.
 """
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -146,6 +147,12 @@ class ApiKube:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             words = str(error) or type(error).__name__
             raise KubeError(f"the API server does not answer: {words}") from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not this task but one that it waits for, such as the HTTP client's: see `together`.
+            raise KubeError("the call to the API server was cut off") from None
         if response.status >= 400:
             raise _refusal(response.status, content, response.headers.get("Retry-After"))
         try:

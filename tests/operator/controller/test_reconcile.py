@@ -239,6 +239,24 @@ def test_a_job_that_cannot_be_made_now_is_made_later_under_the_same_name(make_de
     play(scene())
 
 
+def test_a_call_that_somebody_cancels_is_made_again(make_desk: Desks) -> None:
+    """As kopf does when watching breaks off: it cancels the calls, and must not end the worker."""
+    desk = make_desk()
+    desk.apply()
+    desk.server.fail = lambda write: (
+        asyncio.CancelledError() if write.startswith("create jobs") else None
+    )
+
+    async def scene() -> None:
+        with pytest.raises(KubeError, match="cut off"):
+            await desk.look_and_turn()
+        desk.server.fail = lambda write: None
+        await desk.look_and_turn()
+        assert desk.jobs() == ["dense-s0/1"]
+
+    play(scene())
+
+
 def test_a_job_that_is_still_to_be_made_is_not_forgotten_over_a_conflict(make_desk: Desks) -> None:
     desk = make_desk()
     body = desk.apply()
