@@ -162,19 +162,25 @@ class Reconciler:
             job = seen.view
             found.add((job.round, job.attempt))
             round_ = known.get(job.round)
-            pods: Pods = self._memory.pods(job.key)
-            if is_over(job, pods) and is_told(job, round_):
-                continue
-            if lacks_its_end(job, pods):
-                pods = await self._fetch_pods(job)
-            turn.jobs.append((seen, pods))
-            turn.observed.append(observe(seen, pods, round_, turn.now))
-            if is_over(job, pods):
-                ends = [seen.ended_at, *(pod.ended_at for pod in pods), turn.answered_at]
-                turn.answered_at = max((end for end in ends if end is not None), default=None)
+            if not (is_over(job, self._memory.pods(job.key)) and is_told(job, round_)):
+                await self._take_in(turn, seen, round_)
         for round_ in known.values():
             if round_.state == "Running" and (round_.name, round_.attempts) not in found:
                 await self._look_for(turn, round_)
+
+    async def _take_in(
+        self, turn: _Turn, seen: Sighting[JobView], round_: RoundStatus | None
+    ) -> None:
+        """One Job, and what the plan is to be told of it."""
+        job = seen.view
+        pods: Pods = self._memory.pods(job.key)
+        if lacks_its_end(job, pods):
+            pods = await self._fetch_pods(job)
+        turn.jobs.append((seen, pods))
+        turn.observed.append(observe(seen, pods, round_, turn.now))
+        if is_over(job, pods):
+            ends = [seen.ended_at, *(pod.ended_at for pod in pods), turn.answered_at]
+            turn.answered_at = max((end for end in ends if end is not None), default=None)
 
     async def _fetch_pods(self, job: JobView) -> Pods:
         """The Job's Pods from the API server: it ended, and the event that tells how was not seen yet."""
@@ -208,9 +214,7 @@ class Reconciler:
         self._memory.see(JOBS, body)
         seen = self._memory.job((namespace, body["metadata"]["name"]))
         if seen is not None:
-            pods = self._memory.pods(seen.view.key)
-            turn.jobs.append((seen, pods))
-            turn.observed.append(observe(seen, pods, round_, turn.now))
+            await self._take_in(turn, seen, round_)
 
     def _to_make(
         self, uid: str, decision: Decision, rounds: dict[str, RoundStatus]

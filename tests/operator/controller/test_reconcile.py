@@ -202,6 +202,23 @@ def test_a_job_that_memory_does_not_know_but_that_is_there_is_not_given_up(
     play(scene())
 
 
+def test_a_job_that_was_complete_before_memory_knew_it_has_its_result(make_desk: Desks) -> None:
+    desk = make_desk()
+    desk.apply()
+
+    async def scene() -> None:
+        await desk.look_and_turn()
+        desk.finish("dense-s0")
+        late = make_desk()
+        late.watch(EXPERIMENTS)
+        await late.turn()
+        await late.turn(after=6)
+        assert late.round("dense-s0")["state"] == "Done"
+        assert late.round("dense-s0")["failures"] == 0
+
+    play(scene())
+
+
 def test_short_rounds_share_an_event_that_is_told_when_it_is_due(make_desk: Desks) -> None:
     desk = make_desk()
     desk.apply()
