@@ -10,7 +10,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from lottery_tickets import masks
-from lottery_tickets.finding.lending import lent
 from lottery_tickets.finding.stability import (
     Check,
     Distance,
@@ -25,6 +24,7 @@ from lottery_tickets.modules import match, prunable
 from lottery_tickets.prune import prune
 from lottery_tickets.running import Batch, LossFn, Telling, batch_loss, batches, follow
 from lottery_tickets.running.batches import device_of
+from lottery_tickets.running.lending import lent
 from lottery_tickets.running.losses import differentiable
 
 Unit = Literal["weight", "channel"]

@@ -12,12 +12,12 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from lottery_tickets import masks
 from lottery_tickets.finding.imp import refuse_revived
-from lottery_tickets.finding.lending import State, check_state, lent, put, snapshot, tensors
 from lottery_tickets.finding.measuring import EvalFn, quality, refuse_broken
 from lottery_tickets.modules import prunable
 from lottery_tickets.pruning_mask import PruningMask
 from lottery_tickets.running import Batch, Telling, batches, follow
 from lottery_tickets.running.batches import device_of
+from lottery_tickets.running.lending import State, check_state, lent, put, snapshot, tensors
 from lottery_tickets.running.losses import outputs_of
 
 STABLE = 0.02

@@ -20,11 +20,11 @@ from lottery_tickets.finding.imp import (
     refuse_revived,
     tickets,
 )
-from lottery_tickets.finding.lending import State, check_state, put, snapshot
 from lottery_tickets.finding.measuring import EvalFn, quality, refuse_broken
 from lottery_tickets.levels import Scope
 from lottery_tickets.prune import random_like
 from lottery_tickets.pruning_mask import PruningMask
+from lottery_tickets.running.lending import State, check_state, put, snapshot
 
 Kind = Literal["reinit", "random"]
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from lottery_tickets import masks
-from lottery_tickets.finding.lending import State, check_state, lent, put, snapshot, tensors
 from lottery_tickets.finding.measuring import EvalFn, performance, quality, refuse_broken
 from lottery_tickets.levels import Scope, keep_counts
 from lottery_tickets.masks import Mask
@@ -18,6 +17,7 @@ from lottery_tickets.modules import prunable
 from lottery_tickets.prune import prune
 from lottery_tickets.pruning_mask import PruningMask
 from lottery_tickets.running import Batch, LossFn, Telling, follow
+from lottery_tickets.running.lending import State, check_state, lent, put, snapshot, tensors
 
 TrainFn = Callable[[nn.Module, PruningMask], object]
 """train_fn(model, mask) trains in place, with an optimizer of its own, and calls mask.apply(model) after every step."""

@@ -17,7 +17,9 @@ from lottery_tickets.judging.determinism import gpu_in_use
 from lottery_tickets.masks import Mask
 from lottery_tickets.modules import named
 from lottery_tickets.prune import prune, random_like
+from lottery_tickets.pruning_mask import PruningMask
 from lottery_tickets.running import Telling, follow, preserved
+from lottery_tickets.running.lending import check_state, put
 
 Control = Literal["ticket", "reinit", "shuffled", "random"]
 
@@ -61,10 +63,11 @@ def reinitialize(
 def compute_sanity_controls(
     model: nn.Module,
     mask: Mapping[str, Tensor],
-    train_fn: Callable[[nn.Module, Mask], Any],
+    train_fn: Callable[[nn.Module, PruningMask], Any],
     eval_fn: Callable[[nn.Module], float],
     *,
     generator: torch.Generator,
+    rewind_weights: Mapping[str, Tensor] | None = None,
     controls: Sequence[Control] = ("ticket", "reinit", "shuffled", "random"),
     factory: Callable[[], nn.Module] | None = None,
     progress: Telling = None,
@@ -79,13 +82,15 @@ def compute_sanity_controls(
     One training each says little: repeat with further generators, and compare means over at least three.
 
     Args:
-        model: The network at the weights that training starts from (the rewound ones, not the trained). Left as
-            found, which takes one copy of its weights.
+        model: The network, at the weights that training starts from (the rewound ones, not the trained) unless
+            `rewind_weights` are given. Left as found, which takes one copy of its weights.
         mask: The ticket.
-        train_fn: train_fn(model, mask) trains in place and keeps pruned weights at zero. The weights are masked when
-            it is called, and torch is seeded the same for each call.
+        train_fn: train_fn(model, mask) trains in place and keeps pruned weights at zero, by mask.apply(model) after
+            every step. The weights are masked when it is called, and torch is seeded the same for each call.
         eval_fn: eval_fn(model) -> performance, the higher the better.
         generator: Draws masks and seeds.
+        rewind_weights: Parameters and buffers that training starts from, e.g. a finder's `rewind_weights`. None: the
+            network's own.
         controls: Which of these to train, in this order.
         factory: See `reinitialize`.
         progress: Who is told.
@@ -96,7 +101,8 @@ def compute_sanity_controls(
         training (not 0: train_fn does not keep the mask, and the figures do not mean what they should).
 
     Raises:
-        ValueError: A control is unknown or there is none, the mask does not fit, or weights cannot be drawn anew.
+        ValueError: A control is unknown or there is none, the mask or rewind_weights do not fit (all faults are
+            listed), or weights cannot be drawn anew.
     """
     unknown = [one for one in controls if one not in ("ticket", "reinit", "shuffled", "random")]
     if unknown or not controls:
@@ -106,6 +112,8 @@ def compute_sanity_controls(
     ticket = dict(mask)
     parameters = named(model)
     masks.check_fit(ticket, {name: parameters[name] for name in ticket if name in parameters})
+    if rewind_weights is not None:
+        check_state(model, rewind_weights, "rewind_weights")
     if "reinit" in controls and factory is None:
         _resettable(model)
     seed = int(torch.randint(1 << 62, (), generator=generator, device=generator.device))
@@ -115,11 +123,13 @@ def compute_sanity_controls(
     for control in follow(controls, "training controls", len(controls), progress):
         mine = _mask_of(control, ticket, parameters, generator)
         with preserved(model, training=True, weights=True):
+            if rewind_weights is not None:
+                put(model, rewind_weights)
             if control == "reinit":
                 reinitialize(model, generator, factory=factory)
             masks.apply(model, mine)
             with seeded(seed):
-                train_fn(model, mine)
+                train_fn(model, PruningMask.of(mine))
                 performance[control] = float(eval_fn(model))
             revived[control] = sum(
                 int((~one.to(parameters[name].device) & (parameters[name] != 0)).sum())

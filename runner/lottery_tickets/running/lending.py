@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from lottery_tickets.running import preserved
+from lottery_tickets.running.preserve import preserved
 
 State = dict[str, Tensor]
 """Parameters and buffers by name, each tensor once, on the host."""

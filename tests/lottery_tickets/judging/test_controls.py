@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery_tickets import (
+    PruningMask,
     apply,
     compute_sanity_controls,
     counts,
@@ -86,11 +87,12 @@ def test_every_control_starts_as_it_should(
     model: nn.Sequential, mask: dict[str, Tensor], frozen: Frozen
 ) -> None:
     start = model[4].weight.clone()
-    seen: list[tuple[Tensor, dict[str, Tensor], float]] = []
+    seen: list[tuple[Tensor, PruningMask, float]] = []
 
-    def train(given: nn.Module, ticket: dict[str, Tensor]) -> None:
+    def train(given: nn.Module, ticket: PruningMask) -> None:
         assert given.training
         assert not (given[4].weight[~ticket["4.weight"]] != 0).any()  # type: ignore[index]
+        assert isinstance(ticket, PruningMask)
         seen.append((given[4].weight.clone(), ticket, float(torch.rand(()))))  # type: ignore[index]
         with torch.no_grad():
             given[4].weight.add_(len(seen))  # type: ignore[index]
@@ -119,6 +121,35 @@ def test_every_control_starts_as_it_should(
         "shuffled": int((~moved["4.weight"]).sum()),
         "random": 0,
     }
+
+
+def test_controls_start_from_rewound_weights_if_they_are_given(
+    model: nn.Sequential, mask: dict[str, Tensor], frozen: Frozen
+) -> None:
+    start = {name: tensor + 1 for name, tensor in model.state_dict().items()}
+    seen: list[Tensor] = []
+
+    def train(given: nn.Module, _: Any) -> None:
+        seen.append(given[4].weight.detach().clone())  # type: ignore[index]
+
+    def run(state: dict[str, Tensor]) -> None:
+        compute_sanity_controls(
+            model,
+            mask,
+            train,
+            lambda _: 0.0,
+            generator=seeded(),
+            rewind_weights=state,
+            controls=["ticket", "reinit"],
+        )
+
+    run(start)
+    assert torch.equal(seen[0], start["4.weight"] * mask["4.weight"])
+    assert seen[1].abs().max() <= 1 / 8, "the constructor's law does not look at them"
+    assert frozen()
+    del start["4.weight"]
+    with pytest.raises(ValueError, match=r"rewind_weights does not fit.*'4.weight' is missing"):
+        run(start)
 
 
 def test_after_an_exception_all_is_as_it_was(
