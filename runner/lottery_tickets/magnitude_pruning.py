@@ -22,7 +22,7 @@ def create_magnitude_mask(
 ) -> Mask:
     """The mask that prunes exactly this fraction of the prunable weights: those of smallest magnitude in the network.
 
-    Exact where a histogram of values is not, and about as fast as reading the weights (Han et al. 2015, 1506.02626,
+    Exact where a histogram of values is not, and as fast as a few reads of the weights (Han et al. 2015, 1506.02626,
     section 3; globally as in Frankle & Carbin 2019, section 4). The weights stay as they are: `apply(model, mask)`.
 
     Args:
