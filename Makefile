@@ -76,6 +76,7 @@ docs: setup-dev crds charts  ## Write the generated pages, and the CRD, anew.
 	$(BIN)/python -m ticketsmith.experiment.reference > docs/experiment.md
 	$(BIN)/python -m ticketsmith.cli.reference > docs/reference/cli.md
 	$(BIN)/python -m ticketsmith_operator.reference > docs/reference/operator.md
+	$(BIN)/python -m lottery_tickets.reference > docs/reference/library.md
 
 site: setup-dev  ## Build the documentation site into site/, with warnings as errors.
 	$(BIN)/mkdocs build --strict

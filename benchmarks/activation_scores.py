@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery_tickets import select_per_output, sparsegpt, wanda
+from lottery_tickets.patterns import parse
 
 SPARSITY = 0.5
 
@@ -77,7 +78,7 @@ def compare_wanda(layer: nn.Linear, data: list[Tensor], checkout: Path) -> dict[
 
 
 def compare_sparsegpt(
-    layer: nn.Linear, data: list[Tensor], checkout: Path, pattern: tuple[int, int] | None
+    layer: nn.Linear, data: list[Tensor], checkout: Path, pattern: str | None
 ) -> dict[str, float]:
     theirs = their_module(checkout, "sparsegpt.py")
     copy = nn.Linear(layer.in_features, layer.out_features, bias=False)
@@ -87,8 +88,8 @@ def compare_sparsegpt(
         solver = theirs.SparseGPT(copy)
         for inputs in data:
             solver.add_batch(inputs, copy(inputs))
-        # Theirs counts the weights that go, ours those that stay.
-        prune_n, prune_m = (pattern[1] - pattern[0], pattern[1]) if pattern else (0, 0)
+        kept, prune_m = parse(pattern) if pattern else (0, 0)
+        prune_n = prune_m - kept  # theirs counts what goes
         with mock.patch.object(torch.cuda, "synchronize"):
             solver.fasterprune(SPARSITY, prunen=prune_n, prunem=prune_m)
         return copy.weight.detach()
@@ -169,7 +170,7 @@ def main() -> None:
         cases["Wanda"] = compare_wanda(layer, data, given.wanda)
     if given.sparsegpt is not None:
         cases["SparseGPT"] = compare_sparsegpt(layer, data, given.sparsegpt, None)
-        cases["SparseGPT 2:4"] = compare_sparsegpt(layer, data, given.sparsegpt, (2, 4))
+        cases["SparseGPT 2:4"] = compare_sparsegpt(layer, data, given.sparsegpt, "2:4")
     names = [name for name in ("wanda", "sparsegpt") if getattr(given, name) is not None]
     result = {
         "command": f"python benchmarks/activation_scores.py --features {given.features} "

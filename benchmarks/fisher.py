@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from resident import RETURNED, Peak
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -62,11 +63,13 @@ class GPT(nn.Module):
         self.recompute = recompute
         nn.init.normal_(self.tokens.weight, std=0.02)
 
-    def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def forward(self, input_ids: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         x = self.tokens(input_ids) + self.places.weight[: input_ids.shape[1]]
         for block in self.blocks:
             x = checkpoint(block, x, use_reentrant=False) if self.recompute else block(x)
         logits = self.head(self.norm(x))
+        if labels is None:
+            return {"logits": logits}
         loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return {"loss": loss}
 
@@ -121,9 +124,6 @@ CASES: dict[str, tuple[Contender, bool]] = {
 }
 """Name -> what runs, and whether the network recomputes its activations."""
 
-RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
-"""Has glibc's malloc give freed tensors back to the system, so that resident memory is memory in use."""
-
 
 def measure(case: str, size: Size, device: str) -> dict[str, float]:
     """Bytes and seconds of one case, in this fresh process."""
@@ -154,31 +154,6 @@ def measure(case: str, size: Size, device: str) -> dict[str, float]:
         "peak_over_weights": (weights + extra) / weights,
         "seconds_a_sample": seconds / SAMPLES,
     }
-
-
-class Peak:
-    """Peak memory from now on, beyond what is there now."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        if device == "cpu":
-            # The kernel's high-water mark starts again, else building the network might stand above it.
-            Path("/proc/self/clear_refs").write_text("5")
-            self.before = _status("VmRSS")
-        else:
-            torch.cuda.reset_peak_memory_stats()
-            self.before = torch.cuda.memory_allocated()
-
-    def extra(self) -> int:
-        if self.device == "cpu":
-            return _status("VmHWM") - self.before
-        return torch.cuda.max_memory_allocated() - self.before
-
-
-def _status(field: str) -> int:
-    """A line of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def measure_apart(case: str, given: argparse.Namespace) -> dict[str, float]:

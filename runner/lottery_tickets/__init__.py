@@ -7,9 +7,12 @@ from lottery_tickets.channels import (
     ChannelGroups,
     ChannelPlan,
     channel_groups,
+    channel_scores,
+    channel_taylor,
     compact,
     dead_channels,
     prune_channels,
+    random_channels_like,
 )
 from lottery_tickets.early_bird import compute_early_bird_tickets
 from lottery_tickets.enforcing import enforce
@@ -68,6 +71,14 @@ from lottery_tickets.scores import (
     wanda,
 )
 from lottery_tickets.selection import select, select_per_layer, threshold
+from lottery_tickets.sizing import (
+    MemoryPlan,
+    Prediction,
+    available_memory,
+    memory_tables,
+    plan_memory,
+    predict_peak,
+)
 
 __all__ = [
     "Budget",
@@ -77,12 +88,17 @@ __all__ = [
     "LotteryTicketFinder",
     "MagnitudePruner",
     "Mask",
+    "MemoryPlan",
+    "Prediction",
     "PruningMask",
     "Scope",
     "Score",
     "Structured24Pruner",
     "apply",
+    "available_memory",
     "channel_groups",
+    "channel_scores",
+    "channel_taylor",
     "compact",
     "compute_early_bird_tickets",
     "compute_error_barrier",
@@ -115,10 +131,14 @@ __all__ = [
     "load",
     "magnitude",
     "match",
+    "memory_tables",
+    "plan_memory",
+    "predict_peak",
     "prunable",
     "prune",
     "prune_channels",
     "random",
+    "random_channels_like",
     "random_like",
     "ranks",
     "reinitialize",

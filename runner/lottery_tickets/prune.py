@@ -16,6 +16,7 @@ from lottery_tickets.patterns.n_m import keep_n_of_m, parse
 from lottery_tickets.selection import select
 
 Score = Literal["magnitude", "random"]
+"""Scores that `prune` makes itself: absolute value, or random numbers."""
 
 
 def prune(

@@ -4,11 +4,27 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 def blocks(language: str, text: str) -> list[str]:
     """The code blocks of that language."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+class Fence(NamedTuple):
+    """A code block of any language."""
+
+    language: str
+    code: str
+    line: int
+    """Of the page, on which its fence stands; from 1."""
+
+
+def fences(text: str) -> Iterator[Fence]:
+    """Every code block, in order."""
+    for found in re.finditer(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield Fence(found[1], found[2], text[: found.start()].count("\n") + 1)
 
 
 def commands(text: str, language: str = "sh") -> Iterator[str]:

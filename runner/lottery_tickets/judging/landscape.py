@@ -18,7 +18,7 @@ from lottery_tickets.judging.performance import check_again, measure
 from lottery_tickets.modules import match, named
 from lottery_tickets.running import Batch, LossFn, Telling, follow, preserved
 
-_PIECE = 1 << 22
+PIECE = 1 << 22
 """Elements of a direction drawn at once. Part of what a seed means: another size draws other numbers."""
 _SMALLEST = 1e-10
 
@@ -176,7 +176,7 @@ def _move(
 ) -> None:
     """Write origin + sum of place * direction, a few filters at a time, in fp32 and rounded once."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    rows = max(1, _PIECE * len(weight) // max(1, weight.numel()))
+    rows = max(1, PIECE * len(weight) // max(1, weight.numel()))
     for start in range(0, len(weight), rows):
         part = slice(start, start + rows)
         point = origin[part].to(weight.device, torch.promote_types(origin.dtype, torch.float32))

@@ -75,7 +75,7 @@ def grasp(
             weight.requires_grad_(True)
         for batch in follow(batches(held, device=device_of(model)), "grasp", len(held), progress):
             loss = differentiable(batch_loss(model, batch, loss_fn))
-            for name, product in _hessian_times(loss, weights, mean).items():
+            for name, product in hessian_times(loss, weights, mean).items():
                 products[name].add_(product, alpha=size(batch) / seen)
     for name, product in products.items():
         product.mul_(weights[name].detach())
@@ -84,7 +84,7 @@ def grasp(
     return products
 
 
-def _hessian_times(
+def hessian_times(
     loss: Tensor, weights: dict[str, nn.Parameter], vector: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """The Hessian of the loss times the vector, for those weights that have one."""

@@ -47,11 +47,11 @@ def compute_hybrid_importance(
         ValueError: A method is unknown (the known ones are listed), a share is negative or no number, or all are 0;
             and see `importance`.
     """
-    shares = _shares(WEIGHTS if weights is None else weights)
-    for method in shares:
+    parts = shares(WEIGHTS if weights is None else weights)
+    for method in parts:
         check_needs(method, dataloader, generator)
     mixed: dict[str, Tensor] = {}
-    for method, share in shares.items():
+    for method, share in parts.items():
         found = single(
             model,
             method,
@@ -69,7 +69,7 @@ def compute_hybrid_importance(
     return mixed
 
 
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+def shares(weights: Mapping[str, float]) -> dict[str, float]:
     """The methods that count, with shares that sum to 1."""
     unknown = [method for method in weights if method not in SINGLE]
     if unknown:

@@ -47,7 +47,8 @@ def importance(
             `compute_hybrid_importance`).
         dataloader: Batches, see `Batch`.
         loss_fn: See `batch_loss`.
-        num_samples: Samples that are read, exactly. None: all there are.
+        num_samples: Samples that are read, exactly. None: all there are. What reads no values (magnitude, random,
+            synflow) does not look at it.
         generator: Source of random scores, seeded.
         weights: For "hybrid" alone: method -> its share.
         target_sparsity: For synflow alone: the sparsity its rounds lead to.

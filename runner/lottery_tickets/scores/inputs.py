@@ -1,5 +1,6 @@
 """What a layer's weights are multiplied with: its inputs, as rows of as many features as an output has weights."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -38,7 +39,7 @@ def rows(module: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
     whole = inputs if inputs.dim() == (3 if flat else 4) else inputs.unsqueeze(0)
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     padding: list[int] = module._reversed_padding_repeated_twice
-    features = module.in_channels * int(torch.tensor(module.kernel_size).prod())
+    features = module.in_channels * math.prod(module.kernel_size)
     several = max(1, ROOM // max(1, features * whole[0, 0].numel()))
     for some in torch.split(whole, several):
         padded = functional.pad(some, padding, mode=mode)

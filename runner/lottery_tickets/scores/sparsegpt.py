@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery_tickets.masks import Mask
+from lottery_tickets.patterns import parse
 from lottery_tickets.running import Batch, Telling, batches, follow
 from lottery_tickets.scores.checks import refuse_not_finite, scorable
 from lottery_tickets.scores.inputs import layers, pass_through
@@ -29,7 +30,7 @@ def sparsegpt(
     sparsity: float = 0.5,
     num_samples: int | None = None,
     *,
-    pattern: tuple[int, int] | None = None,
+    pattern: str | None = None,
     per_output: bool = False,
     block: int = 128,
     damping: float = 0.01,
@@ -57,7 +58,7 @@ def sparsegpt(
         sparsity: Fraction of each layer's weights that is pruned, in [0, 1): exactly round(sparsity · weights), in
             each block its share. With `pattern` it must be left at its default or agree.
         num_samples: Samples that are read, exactly; None: all.
-        pattern: (n, m): n of every m consecutive inputs of an output are kept, as (2, 4).
+        pattern: "N:M", such as "2:4": N of every M consecutive inputs of an output are kept.
         per_output: True: every output loses the same number of weights of a block (exact for an output only where
             the sparsity divides the block); False, as the paper: all outputs compete within a block.
         block: Columns that are chosen together (the paper's B and B_s).
@@ -73,13 +74,14 @@ def sparsegpt(
         ValueError: See `scorable`, `batches` and `wanda`; an argument is out of range; the inputs of an output cannot
             be cut into groups of m; a Hessian cannot be inverted (more damping helps).
     """
-    _check(sparsity, pattern, block, damping)
+    n_of_m = None if pattern is None else parse(pattern)
+    _check(sparsity, n_of_m, block, damping)
     weights = scorable(model, exclude)
     modules = layers(model, weights, "sparsegpt")
     for name, weight in weights.items():
-        if pattern is not None and weight[0].numel() % pattern[1]:
+        if n_of_m is not None and weight[0].numel() % n_of_m[1]:
             raise ValueError(
-                f"pattern {pattern[0]}:{pattern[1]} does not fit {name!r}, whose outputs have {weight[0].numel()} "
+                f"pattern {pattern} does not fit {name!r}, whose outputs have {weight[0].numel()} "
                 f"inputs: exclude it"
             )
     held = list(batches(dataloader, num_samples=num_samples))
@@ -92,7 +94,7 @@ def sparsegpt(
             hessians = _hessians(model, {name: modules[name] for name in group}, held)
             for name in group:
                 originals[name] = weights[name].detach().clone()
-                solver = _Solver(name, sparsity, pattern, per_output, block, damping)
+                solver = _Solver(name, sparsity, n_of_m, per_output, block, damping)
                 mask[name] = solver.prune_in_place(weights[name].detach(), hessians.pop(name))
     finally:
         for name in list(originals):
@@ -101,18 +103,16 @@ def sparsegpt(
     return Pruned({name: mask[name] for name in weights}, {name: updated[name] for name in weights})
 
 
-def _check(sparsity: float, pattern: tuple[int, int] | None, block: int, damping: float) -> None:
+def _check(sparsity: float, n_of_m: tuple[int, int] | None, block: int, damping: float) -> None:
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity is {sparsity}: use a fraction in [0, 1)")
     if block < 1:
         raise ValueError(f"block is {block}: use 1 or more columns, such as 128")
     if not damping >= 0:
         raise ValueError(f"damping is {damping}: use a fraction of the mean diagonal, such as 0.01")
-    if pattern is None:
+    if n_of_m is None:
         return
-    n, m = pattern
-    if not 0 < n < m:
-        raise ValueError(f"pattern is {n}:{m}: use 0 < n < m, such as (2, 4)")
+    n, m = n_of_m
     if block % m:
         raise ValueError(
             f"block is {block}, which groups of {m} do not fill: use a multiple of {m}"
@@ -175,15 +175,15 @@ class _Solver:
         self,
         name: str,
         sparsity: float,
-        pattern: tuple[int, int] | None,
+        n_of_m: tuple[int, int] | None,
         per_output: bool,
         block: int,
         damping: float,
     ) -> None:
         self.name, self.block, self.damping = name, block, damping
-        self.sparsity = 1 - pattern[0] / pattern[1] if pattern else sparsity
-        self.together = pattern[1] if pattern else block
-        self.by_output = per_output or pattern is not None
+        self.sparsity = 1 - n_of_m[0] / n_of_m[1] if n_of_m else sparsity
+        self.together = n_of_m[1] if n_of_m else block
+        self.by_output = per_output or n_of_m is not None
         self.chosen_among = 0
 
     def prune_in_place(self, weight: Tensor, hessian: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def synflow(
     progress: Telling = None,
 ) -> dict[str, Tensor]:
     """|w| dR/d|w|, R the sum of the outputs of the network of absolute weights for an input of ones; pruned and scored
-    again over `rounds` (Tanaka et al. 2020, 2006.05467, section 5, equation 6 and algorithm 1).
+    again over `rounds` (Tanaka et al. 2020, 2006.05467, section 6, algorithm 1).
 
     Round k of n keeps a fraction of (1 - target_sparsity)^(k/n). A weight pruned in round k < n scores k - n, the
     survivors of round n - 1 have the score of round n, from 0 to 1: `prune` to the target with these scores gives the
@@ -59,7 +59,7 @@ def synflow(
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}: use 1 or more")
     weights = scorable(model, exclude)
-    sample = _ones(next(batches(dataloader, num_samples=1, device=device_of(model))))
+    sample = ones(next(batches(dataloader, num_samples=1, device=device_of(model))))
     total = sum(weight.numel() for weight in weights.values())
     mask = full(weights)
     scores = {name: torch.zeros_like(kept, dtype=torch.float32) for name, kept in mask.items()}
@@ -98,14 +98,15 @@ def _flow(
     """This round's scores, fp32, the largest 1."""
     leaves = {name: (state[name] * mask[name]).requires_grad_() for name in weights}
     with swapped(model, {**state, **leaves}):
-        flowing = _sum(outputs_of(model, sample))
-    if not torch.isfinite(flowing):
-        raise ValueError(
-            f"the sum of the outputs is {flowing.item()} in fp64, too large for synflow: use a smaller input"
-        )
-    if not flowing.requires_grad:
-        raise ValueError("the outputs depend on no prunable weight: exclude less")
-    gradients = torch.autograd.grad(flowing, list(leaves.values()), allow_unused=True)
+        flowing = total_of(outputs_of(model, sample))
+        if not torch.isfinite(flowing):
+            raise ValueError(
+                f"the sum of the outputs is {flowing.item()} in fp64, too large for synflow: use a smaller input"
+            )
+        if not flowing.requires_grad:
+            raise ValueError("the outputs depend on no prunable weight: exclude less")
+        # In here too: where activations are recomputed, the backward pass runs the network again.
+        gradients = torch.autograd.grad(flowing, list(leaves.values()), allow_unused=True)
     flow = {
         name: torch.zeros_like(leaf) if gradient is None else gradient.mul_(leaf.detach())
         for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
@@ -116,14 +117,14 @@ def _flow(
     return {name: score.div_(largest or 1.0).float() for name, score in flow.items()}
 
 
-def _ones(batch: Any) -> Any:
+def ones(batch: Any) -> Any:
     """Ones in place of every float; without labels, which would have the network compute a loss."""
     if isinstance(batch, Mapping):
         batch = {name: value for name, value in batch.items() if name != "labels"}
     return changed(batch, lambda t: torch.ones_like(t).double() if t.is_floating_point() else t)
 
 
-def _sum(outputs: Any) -> Tensor:
+def total_of(outputs: Any) -> Tensor:
     """The sum of all float outputs; of the logits alone, if the network names them."""
     logits = getattr(outputs, "logits", None)
     found = tensors(outputs if logits is None else logits)

@@ -26,7 +26,7 @@ def taylor(
     training: bool = False,
     progress: Telling = None,
 ) -> dict[str, Tensor]:
-    """(w g)² or |w g|, g a batch's gradient, averaged over batches (Molchanov et al. 2019, 1906.10771, section 3.1).
+    """(w g)² or |w g|, g a batch's gradient, averaged over batches (Molchanov et al. 2019, 1906.10771, section 3).
 
     Each batch gives a score, as in the paper, where they are averaged over minibatches: the batch size matters, since
     gradients of opposite signs cancel inside of a batch. `snip` takes the gradient of all samples together.

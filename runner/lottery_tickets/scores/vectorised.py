@@ -39,6 +39,16 @@ def sample_gradients(
         Exception: Whatever torch.func has against this network: data that decide the flow, changes in place,
             operations without a rule. Then take the samples one by one.
     """
+    found, losses = gradients_and_losses(model, weights, batch, loss_fn)
+    if not torch.isfinite(losses).all():
+        finite(losses[~torch.isfinite(losses)][0])
+    return found
+
+
+def gradients_and_losses(
+    model: nn.Module, weights: Mapping[str, Tensor], batch: Batch, loss_fn: LossFn | None
+) -> tuple[dict[str, Tensor], Tensor]:
+    """`sample_gradients`, and the loss of each sample, which may be no number."""
     whole: list[Tensor] = []
 
     def collect(tensor: Tensor) -> Tensor:
@@ -63,6 +73,4 @@ def sample_gradients(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="There is a performance drop")
         found, losses = vmap(grad(of_one, has_aux=True), in_dims=dims)(chosen, whole)
-    if not torch.isfinite(losses).all():
-        finite(losses[~torch.isfinite(losses)][0])
-    return dict(found)
+    return dict(found), losses

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 import lottery_tickets
 from lottery_tickets import channels
-from lottery_tickets.patterns.axes import reduction_axes
-from lottery_tickets.patterns.n_m import check_fits
+from lottery_tickets.patterns import check_fits, parse, reduction_axes
 from ticketsmith.engine import data, models
 from ticketsmith.experiment.check import check
 from ticketsmith.experiment.problems import BadSpec
@@ -68,7 +67,7 @@ def _check_pruning(
                 raise ValueError(f"no channel of this network may be removed ({why})")
         return
     if pruning.pattern != "unstructured":
-        n, m = (int(number) for number in pruning.pattern.split(":"))
+        n, m = parse(pruning.pattern)
         with _told("pruning.pattern"):
             check_fits(weights, n, m, reduction_axes(network, weights))
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}

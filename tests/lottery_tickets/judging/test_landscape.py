@@ -86,7 +86,7 @@ def test_a_seed_means_a_slice_whether_directions_are_stored_and_however_small_th
     assert torch.equal(run(store_directions=True), one)
     assert torch.equal(run(offload=True), one)
     assert not torch.equal(run(seed=1), one)
-    monkeypatch.setattr(landscape, "_PIECE", 256)  # four filters of 64 at a time
+    monkeypatch.setattr(landscape, "PIECE", 256)  # four filters of 64 at a time
     assert torch.equal(run(), run(store_directions=True))
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lottery_tickets import counts, prune, synflow
 
@@ -131,3 +132,23 @@ def test_tokens_stay_and_the_network_is_left_alone() -> None:
 def test_wrong_arguments(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         synflow(mlp(), X, **options)  # type: ignore[arg-type]
+
+
+def test_activations_may_be_recomputed() -> None:
+    class Recomputing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+            self.recompute = False
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.recompute:
+                return self.inner(x)
+            return checkpoint(self.inner, x, use_reentrant=False)
+
+    torch.manual_seed(0)
+    model = Recomputing()
+    plain = synflow(model, [torch.ones(1, 4)], rounds=2)
+    model.recompute = True
+    again = synflow(model, [torch.ones(1, 4)], rounds=2)
+    assert all(torch.equal(plain[name], again[name]) for name in plain)

@@ -25,7 +25,13 @@ from ticketsmith.report.words import MISSING, percent
 
 @styled
 def sparsity_curves(results: Mapping[str, Result]) -> Figure:
-    """Retention against sparsity of one or several results of `compute_pruning_robustness`, by name."""
+    """Retention against sparsity of one or several results of `compute_pruning_robustness`, by name.
+
+    Raises:
+        ValueError: One result is given by itself.
+    """
+    if "sparsity_curves" in results:
+        raise ValueError("results is one result: give it a name, e.g. {'magnitude': result}")
     drawn, axes = empty()
     alone = len(results) == 1
     seen: list[float] = [0.0]
