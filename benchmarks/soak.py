@@ -41,7 +41,7 @@ from soak.experiments import Experiments  # noqa: E402
 from soak.faults import Trouble, World  # noqa: E402
 from soak.figures import slope  # noqa: E402
 from soak.node import SoakNode  # noqa: E402
-from soak.operators import Operators  # noqa: E402
+from soak.operators import Operators, Weight  # noqa: E402
 from soak.report import page, picture  # noqa: E402
 
 NAMESPACES = [f"soak-{number}" for number in range(6)]
@@ -120,9 +120,9 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
             print(_line(elapsed(), world, experiments, trouble), flush=True)
         enough = judged.rounds >= given.rounds and elapsed() >= 60 * given.minutes
         if enough and not experiments.closed:
-            experiments.closed = True
             over.set()
             troubling.join()
+            experiments.close()
             deadline = time.monotonic() + PATIENCE_SECONDS
         if deadline is not None and time.monotonic() > deadline:
             judged.broken.append(f"{experiments.living} experiments did not end")
@@ -132,8 +132,6 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
     judged.broken += world.operators.fallen
     orphans = _orphans(world.api)
     calls.update(_taken(world.proxy))
-    last = [w for w in world.operators.weights if w.life == world.operators.lives]
-    found = slope(last)
     return {
         "command": " ".join(["python benchmarks/soak.py", *sys.argv[1:]]),
         "environment": environment(),
@@ -151,13 +149,24 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
         "cpuSeconds": world.operators.cpu_seconds
         + cpu_seconds(world.operators.current.process.pid),
         "mostMB": world.operators.most_mb,
-        "lastLife": None if found is None else asdict(found),
+        "lastLife": _last_life(given, world.operators.weights, progress),
         "weights": [
             (round(w.at), w.life, round(w.resident_mb, 1)) for w in world.operators.weights
         ],
         "progress": [(round(at), rounds) for at, rounds in progress],
         "loadAverageAtEnd": os.getloadavg()[0],
     }
+
+
+def _last_life(
+    given: argparse.Namespace, weights: list[Weight], progress: list[tuple[float, int]]
+) -> dict[str, Any] | None:
+    """How the last process's memory grew under load, and what it had in the end, when the load had gone."""
+    closed = (at for at, done in progress if done >= given.rounds and at >= 60 * given.minutes)
+    until = next(closed, weights[-1].at)
+    mine = [one for one in weights if one.life == weights[-1].life]
+    found = slope(one for one in mine if one.at < until)
+    return None if found is None else asdict(found) | {"end_mb": mine[-1].resident_mb}
 
 
 def _wait_for_judgement(experiments: Experiments) -> None:
@@ -216,6 +225,11 @@ def arguments() -> argparse.Namespace:
     add("--seed", type=int, default=1, help="of the dice (default: %(default)s)")
     add("--quick", action="store_true", help="few and short, to see that it works")
     add(
+        "--redraw",
+        action="store_true",
+        help="run nothing: write page and picture of OUTPUT.json anew",
+    )
+    add(
         "--output",
         type=Path,
         default=Path(__file__).parent / "results" / "soak",
@@ -231,9 +245,15 @@ def main() -> None:
     given = arguments()
     # The proxy's: that the API server is away is one of the faults.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    result = soak(given)
+    file = given.output.with_suffix(".json")
+    if given.redraw:
+        result = json.loads(file.read_text())
+        weights = [Weight(*one) for one in result["weights"]]
+        result["lastLife"] = _last_life(given, weights, result["progress"])
+    else:
+        result = soak(given)
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    file.write_text(json.dumps(result, indent=1) + "\n")
     given.output.with_suffix(".md").write_text(page(result, given.output.with_suffix(".png").name))
     picture(result, given.output.with_suffix(".png"))
     print(given.output.with_suffix(".md").read_text())

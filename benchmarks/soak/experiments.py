@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from faults.api import EXPERIMENTS, JOBS, Api, where
+from faults.api import EXPERIMENTS, JOBS, MERGE, Api, where
 from faults.story import broken_rules, essence, is_live
 from pod_history import Ran
 
@@ -103,6 +103,15 @@ class Experiments:
                 if has_ended(one) and shape not in self._reference:
                     self._reference[shape] = outcome(one["status"])
                     self._delete(one)
+
+    def close(self) -> None:
+        """Apply no more; give those that go on room, so that none is left with one place."""
+        self.closed = True
+        with contextlib.suppress(OSError, AssertionError):
+            for one in self._api.list(EXPERIMENTS):
+                metadata = one["metadata"]
+                path = where(EXPERIMENTS, metadata["namespace"], metadata["name"])
+                self._api.ask("PATCH", path, {"spec": {"limits": {"parallelism": 8}}}, MERGE)
 
     def turn(self) -> None:
         """Judge what has ended and apply what comes next. Nothing happens while the API server is away."""

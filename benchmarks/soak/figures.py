@@ -10,6 +10,9 @@ from scipy import stats
 
 from soak.operators import Weight
 
+WARM_UP_MINUTES = 5
+"""In which a process fills its caches and meets its first rush: no part of a slope that is to tell of a leak."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slope:
@@ -21,20 +24,25 @@ class Slope:
     high: float
     minutes: int
     first_mb: float
-    """Mean of the first minute."""
+    """Mean of the first minute of the line."""
     last_mb: float
+    begun_mb: float
+    """Mean of the first whole minute that the process lived."""
 
 
 def slope(weights: Iterable[Weight]) -> Slope | None:
-    """How memory grew; None with less than four whole minutes. Readings side by side are alike, so means are taken."""
+    """How memory grew after the warm-up; None with less than four whole minutes of that. Readings side by side are
+    alike, so means are taken."""
     groups = itertools.groupby(weights, key=lambda one: int(one.at // 60))
     means = [
         (60.0 * minute, statistics.fmean(one.resident_mb for one in group))
         for minute, group in groups
-    ][:-1]
-    if len(means) < 4:
+    ][1:-1]
+    if len(means) < WARM_UP_MINUTES + 4:
         return None
-    at, mb = np.array(means).T
+    begun = means[0][1]
+    at, mb = np.array(means[WARM_UP_MINUTES:]).T
     line = stats.linregress(at / 3600, mb)
     margin = float(stats.t.ppf(0.975, len(means) - 2)) * line.stderr
-    return Slope(line.slope, line.slope - margin, line.slope + margin, len(means), mb[0], mb[-1])
+    low, high = line.slope - margin, line.slope + margin
+    return Slope(line.slope, low, high, len(mb), float(mb[0]), float(mb[-1]), begun)

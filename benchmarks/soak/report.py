@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from soak.figures import WARM_UP_MINUTES
+
 Result = Mapping[str, Any]
 _WRITES = ("create", "update", "patch", "delete")
 
@@ -102,12 +104,14 @@ def _memory(result: Result) -> str:
         else "it rises"
     )
     return (
-        f"The last process lived for {last['minutes']} minutes of the soak: {last['first_mb']:.0f} MB in its"
-        f" first whole minute,"
-        f" {last['last_mb']:.0f} MB in its last. Slope {last['per_hour']:+.1f} MB an hour here (95% interval"
+        f"The last process had {last['begun_mb']:.0f} MB in its first whole minute. After {WARM_UP_MINUTES} minutes"
+        f" to fill its caches it had"
+        f" {last['first_mb']:.0f} MB, and at the last fault, {last['minutes']} minutes later, {last['last_mb']:.0f} MB:"
+        f" slope"
+        f" {last['per_hour']:+.1f} MB an hour here (95% interval"
         f" {last['low']:+.1f} to"
         f" {last['high']:+.1f}; {verdict}), which is {last['per_hour'] / result['speedUp']:+.2f} MB an hour"
-        f" of cluster time."
+        f" of cluster time. When the last experiments had ended it had {last['end_mb']:.0f} MB."
     )
 
 
