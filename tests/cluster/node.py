@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,7 +99,7 @@ class Node:
         config = self._folder / "kubelet.json"
         config.write_text(json.dumps(_kubelet_config(self._folder)))
         identity = self.control_plane.kubeconfig_for(f"system:node:{NAME}", ["system:nodes"])
-        return machine.start(
+        command = (
             binary("kubelet"),
             f"--config={config}",
             f"--kubeconfig={identity}",
@@ -106,6 +107,11 @@ class Node:
             f"--hostname-override={NAME}",
             f"--node-ip={NODE_ADDRESS}",
         )
+        kubelet = machine.start(*command)
+        while _met_no_containers(kubelet):
+            time.sleep(0.2)
+            kubelet = machine.start(*command)
+        return kubelet
 
     def _start_proxy(self, machine: Machine) -> None:
         identity = self.control_plane.kubeconfig_for("system:kube-proxy")
@@ -136,6 +142,19 @@ class Node:
             return bool(node["status"]["allocatable"].get("nvidia.com/gpu") == str(GPUS))
 
         kubelet.until(allocatable, "offering its GPUs")
+
+
+def _met_no_containers(kubelet: Supervised) -> bool:
+    """Whether it ended because containerd, which says that it has booted, had not yet got everything ready for it:
+    then it is started again, as by systemd."""
+    deadline = time.monotonic() + 60
+    while "Started kubelet" not in kubelet.log.read_text(errors="replace"):
+        if kubelet.exit_code is not None:
+            return "server is not initialized yet" in kubelet.tail(2)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return False
 
 
 @contextmanager

@@ -33,8 +33,14 @@ def test_any_write_may_be_refused_or_lose_its_answer(
     start_operator(fleet)
     reference = fleet.wait_until_ended()[untroubled]
     fleet.assert_all_is_well(reference)
+    met = [
+        len(proxy.writes(namespace)) >= number
+        for namespace, (number, *_) in zip(troubled, points, strict=True)
+    ]
     told = [fault.answered for fault in proxy.faults.values() if isinstance(fault, Refusals)]
-    assert sum(told) >= 0.8 * len(told)
+    assert told == met
+    # How many writes an experiment takes depends on how many rounds end within one turn.
+    assert sum(met) >= len(met) / 2
 
 
 def test_a_third_of_all_calls_fails(
