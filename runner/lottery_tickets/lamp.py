@@ -60,7 +60,7 @@ def lamp_counts(
         name: Ranking({name: w}, None if among is None else {name: among[name]}, True, True)
         for name, w in weights.items()
     }
-    left = {name: ranking.survivors for name, ranking in rankings.items()}
+    left = {name: ranking.total - ranking.pruned for name, ranking in rankings.items()}
     if not 0 <= keep <= sum(left.values()):
         raise ValueError(
             f"keep is {keep}: use 0 to {sum(left.values())}, the number of surviving weights"

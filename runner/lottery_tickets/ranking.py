@@ -1,4 +1,4 @@
-"""Scores as integers that keep their order, looked at and counted piece by piece.
+"""Scores as integers that keep their order, counted piece by piece to find where the k-th highest lies.
 
 The bit pattern of a non-negative float, read as an integer, grows with its value. So the k-th highest score is
 found by counting: one pass over the high 16 bits of all scores, then one over the low 16 bits of those that share
@@ -24,8 +24,17 @@ WORKERS = 8
 """Threads at most, each with a piece of its own (about 6 MB of buffers)."""
 
 _T = TypeVar("_T")
-DIGIT = 1 << 16
+_DIGIT = 1 << 16
 _INTEGER = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Kept is every key above `key`, and the first `ties` of those equal to it, but not the last `surplus`."""
+
+    key: int
+    ties: int
+    surplus: int
 
 
 @dataclass(frozen=True)
@@ -61,14 +70,13 @@ class Ranking:
             masks.check_fit(among, scores)
         dtypes = {score.dtype for score in scores.values()}
         self.scores = {name: score.detach() for name, score in scores.items()}
-        self.alive = None if among is None else {n: m.reshape(-1) for n, m in among.items()}
+        self.survivors = None if among is None else {n: m.reshape(-1) for n, m in among.items()}
         self.lock = Lock()
         self.absolute = absolute
         self.finite = finite
         self.dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
         self.integer = _INTEGER[self.dtype]
         self.largest = torch.iinfo(self.integer).max
-        self.lowest = 0 if absolute else -self.largest - 1
         self.infinity = int(
             torch.tensor(torch.inf, dtype=self.dtype, device="cpu").view(self.integer)
         )
@@ -76,13 +84,30 @@ class Ranking:
         self.pruned = 0
         if among is not None:
             self.pruned = sum(total - kept for kept, total in masks.counts(among).values())
-        self.survivors = self.total - self.pruned
 
-    def of(self, part: Callable[[Tensor], Tensor]) -> "Ranking":
-        """The ranking of `part(scores)`, which takes the same elements of each tensor's scores and survivors."""
-        scores = {name: part(score) for name, score in self.scores.items()}
-        among = None if self.alive is None else {n: part(alive) for n, alive in self.alive.items()}
-        return Ranking(scores, among, self.absolute, self.finite)
+    def cut(self, keep: int) -> Cut:
+        """Where the keys must be cut so that exactly `keep` remain."""
+        survivors = self.total - self.pruned
+        if not 0 <= keep <= survivors:
+            raise ValueError(
+                f"keep is {keep}: use 0 to {survivors}, the number of surviving weights"
+            )
+        lowest = 0 if self.absolute else -self.largest - 1
+        shift = 16 if self.integer == torch.int32 else 0
+        first = lowest >> shift
+        counts = self.histogram(shift, first, self.largest >> shift)
+        self.refuse_broken(counts, shift, first)
+        if keep == 0:
+            return Cut(self.largest, 0, 0)
+        digit, above = _from_top(counts, keep)
+        key = (first + digit) << shift
+        if shift:
+            # What lies outside of this bin is counted at its edges, which costs less than leaving it out.
+            counts = self.histogram(0, key - 1, key + _DIGIT, clamp=True)[1:-1]
+            digit, further = _from_top(counts, keep - above)
+            key, above = key + digit, above + further
+        ties = keep - above
+        return Cut(key, ties, surplus=int(counts[digit]) - ties)
 
     def value(self, key: int) -> float:
         """The score that has this key."""
@@ -123,7 +148,6 @@ class Ranking:
 
     def _keyed(self, source: Iterator[tuple[str, int, Tensor]]) -> Iterator[Piece]:
         size = min(PIECE, max((score.numel() for score in self.scores.values()), default=0))
-        size += -size % 4  # so that both halves begin where a number of 64 bits may
         buffers: dict[torch.device, Tensor] = {}
         while True:
             with self.lock:
@@ -138,8 +162,8 @@ class Ranking:
             keys, spare = buffers[piece.device][:, : len(piece)]
             self._write_keys(piece, keys, spare)
             alive = None
-            if self.alive is not None:
-                alive = self.alive[name][start : start + len(piece)].to(piece.device)
+            if self.survivors is not None:
+                alive = self.survivors[name][start : start + len(piece)].to(piece.device)
                 keys.mul_(alive)
             yield Piece(name, start, keys, spare, alive)
 
@@ -206,3 +230,11 @@ class Ranking:
                     )
 
         self.share(look, workers=1)
+
+
+def _from_top(counts: Tensor, rank: int) -> tuple[int, int]:
+    """The bin of the `rank`-th element, counted from the last bin down, and how many lie above that bin."""
+    from_top = counts.flip(0).cumsum(0)
+    place = int(torch.searchsorted(from_top, rank))
+    bin_ = len(counts) - 1 - place
+    return bin_, int(from_top[place] - counts[bin_])

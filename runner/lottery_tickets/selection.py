@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from lottery_tickets.cutting import Cut, find_cut
 from lottery_tickets.masks import Mask, check_fit
-from lottery_tickets.ranking import Piece, Ranking
+from lottery_tickets.ranking import Cut, Piece, Ranking
 
 
 def select(
@@ -45,7 +44,7 @@ def select(
             one of the three, or `among` does not fit `scores` (all names that do not are listed).
     """
     ranking = Ranking(scores, among, absolute, finite)
-    cut = find_cut(ranking, keep)
+    cut = ranking.cut(keep)
     mask = {n: torch.empty(s.shape, dtype=torch.bool, device=s.device) for n, s in scores.items()}
     flat = {name: kept.view(-1) for name, kept in mask.items()}
 
@@ -106,7 +105,7 @@ def threshold(
     if keep == 0:
         raise ValueError("keep is 0: there is no lowest kept score")
     ranking = Ranking(scores, among, absolute)
-    return ranking.value(find_cut(ranking, keep).key)
+    return ranking.value(ranking.cut(keep).key)
 
 
 def _drop_ties(stream: Iterator[Piece], cut: Cut, flat: Mask) -> None:
