@@ -118,8 +118,7 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
         if elapsed() - told > 30:
             told = elapsed()
             print(_line(elapsed(), world, experiments, trouble), flush=True)
-        enough = judged.rounds >= given.rounds and elapsed() >= 60 * given.minutes
-        if enough and not experiments.closed:
+        if not experiments.closed and _is_enough(given, elapsed(), judged.rounds):
             over.set()
             troubling.join()
             experiments.close()
@@ -158,11 +157,15 @@ def _measure(given: argparse.Namespace, world: World, experiments: Experiments) 
     }
 
 
+def _is_enough(given: argparse.Namespace, seconds: float, rounds: int) -> bool:
+    return rounds >= given.rounds and seconds >= 60 * given.minutes
+
+
 def _last_life(
     given: argparse.Namespace, weights: list[Weight], progress: list[tuple[float, int]]
 ) -> dict[str, Any] | None:
     """How the last process's memory grew under load, and what it had in the end, when the load had gone."""
-    closed = (at for at, done in progress if done >= given.rounds and at >= 60 * given.minutes)
+    closed = (at for at, rounds in progress if _is_enough(given, at, rounds))
     until = next(closed, weights[-1].at)
     mine = [one for one in weights if one.life == weights[-1].life]
     found = slope(one for one in mine if one.at < until)

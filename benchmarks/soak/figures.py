@@ -43,6 +43,6 @@ def slope(weights: Iterable[Weight]) -> Slope | None:
     begun = means[0][1]
     at, mb = np.array(means[WARM_UP_MINUTES:]).T
     line = stats.linregress(at / 3600, mb)
-    margin = float(stats.t.ppf(0.975, len(means) - 2)) * line.stderr
+    margin = float(stats.t.ppf(0.975, len(mb) - 2)) * line.stderr
     low, high = line.slope - margin, line.slope + margin
     return Slope(line.slope, low, high, len(mb), float(mb[0]), float(mb[-1]), begun)
