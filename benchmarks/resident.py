@@ -14,8 +14,7 @@ class Peak:
     def __init__(self, device: str) -> None:
         self.device = device
         if device == "cpu":
-            # The kernel's high-water mark starts again, else building the network might stand above it.
-            Path("/proc/self/clear_refs").write_text("5")
+            reset()  # else building the network might stand above it
             self.before = status("VmRSS")
         else:
             torch.cuda.reset_peak_memory_stats()
@@ -25,6 +24,11 @@ class Peak:
         if self.device == "cpu":
             return status("VmHWM") - self.before
         return torch.cuda.max_memory_allocated() - self.before
+
+
+def reset() -> None:
+    """The kernel's high-water mark starts again."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def status(field: str) -> int:

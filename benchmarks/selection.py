@@ -27,6 +27,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from resident import status
 from torch import Tensor
 
 from lottery_tickets import select, threshold
@@ -219,16 +220,10 @@ def measure_memory(name: str, count: int, threads: int, dtype: str) -> float:
     torch.manual_seed(0)
     flat = torch.empty(count, dtype=DTYPES[dtype]).normal_()
     calls(flat[:100_000], None)[name]()
-    before = _status("VmRSS")
+    before = status("VmRSS")
     answer = calls(flat, None)[name]()
-    extra = _status("VmHWM") - before
+    extra = status("VmHWM") - before
     return (extra - (count if isinstance(answer, Mapping) else 0)) / 1e6
-
-
-def _status(field: str) -> int:
-    """A line of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def measure_memory_apart(name: str, count: int, threads: int, dtype: str = "fp32") -> float:

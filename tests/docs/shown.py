@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 def blocks(language: str, text: str) -> list[str]:
     """The code blocks of that language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [fence.code for fence in fences(text) if fence.language == language]
 
 
 class Fence(NamedTuple):

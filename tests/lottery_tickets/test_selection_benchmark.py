@@ -1,20 +1,16 @@
 """The selection benchmark runs, checks its own answers and writes what it found."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "selection.py"
+Run = Callable[..., tuple[dict[str, Any], str]]
 
 
 @pytest.mark.slow
-def test_it_measures_and_writes(tmp_path: Path) -> None:
-    options = ["--quick", "--threads", "1", "--output", tmp_path / "out"]
-    subprocess.run([sys.executable, SCRIPT, *options], check=True, capture_output=True)
-    result = json.loads((tmp_path / "out.json").read_text())
+def test_it_measures_and_writes(run_quickly: Run) -> None:
+    result, text = run_quickly("selection.py", "--threads", "1")
     assert result["weights"] == 200_000
     assert set(result["ratios"]) == {"threshold against sort", "threshold against kthvalue"}
     for name, times in result["seconds"].items():
@@ -22,7 +18,6 @@ def test_it_measures_and_writes(tmp_path: Path) -> None:
         assert min(times) > 0, name
     assert "sort" in result["sizes"]["100000"]["seconds"]
     assert set(result["sizes"]["200000"]["seconds"]) == {"threshold", "select", "read"}
-    text = (tmp_path / "out.md").read_text()
     assert "| threshold against sort |" in text
     assert text.count("times as long as reading the weights once") == 3
     assert "On 200,000 the peers are not run" in text

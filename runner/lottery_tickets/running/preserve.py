@@ -1,6 +1,6 @@
 """Leave a network as it was found, whatever happened in between."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -37,6 +37,15 @@ def preserved(model: nn.Module, *, training: bool, weights: bool = False) -> Ite
             one.requires_grad_(wanted)
             one.grad = grad
         _put_back([*buffers, *copies])
+
+
+def require_only(model: nn.Module, weights: Iterable[nn.Parameter]) -> None:
+    """Only these weights require gradients from now on, frozen before or not. Use it inside of `preserved`, which
+    brings requires_grad back."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    for weight in weights:
+        weight.requires_grad_(True)
 
 
 def _put_back(copies: list[tuple[Tensor, Tensor]]) -> None:

@@ -19,6 +19,7 @@ from lottery_tickets.running import (
 )
 from lottery_tickets.running.batches import device_of
 from lottery_tickets.running.losses import differentiable
+from lottery_tickets.running.preserve import require_only
 from lottery_tickets.scores.checks import refuse_broken
 
 PIECE = 1 << 19
@@ -37,15 +38,13 @@ The sum may be on another device than the other two."""
 def handing_on(model: nn.Module, weights: Mapping[str, nn.Parameter], take: Take) -> Iterator[None]:
     """Inside, a backward pass gives the gradient of each of `weights` to `take` and drops it before the next one.
 
-    Only these weights require gradients then, frozen before or not. Use it inside of `preserved`, which brings
-    requires_grad back. Of a weight used in several places the gradient comes once, whole.
+    Only these weights require gradients then: see `require_only`. Of a weight used in several places the gradient
+    comes once, whole.
     """
     handles = []
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+    require_only(model, weights.values())
     try:
         for name, weight in weights.items():
-            weight.requires_grad_(True)
             hook = partial(_hand_on, name, take)
             handles.append(weight.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
         with torch.enable_grad():

@@ -18,6 +18,7 @@ from lottery_tickets.running import (
 )
 from lottery_tickets.running.batches import device_of
 from lottery_tickets.running.losses import differentiable
+from lottery_tickets.running.preserve import require_only
 from lottery_tickets.scores.checks import refuse_broken, scorable, warn_of_silent
 from lottery_tickets.scores.gradient import mean_gradient
 
@@ -69,10 +70,7 @@ def grasp(
     products = {name: torch.zeros_like(gradient) for name, gradient in mean.items()}
     seen = sum(size(batch) for batch in held)
     with preserved(model, training=training), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
-        for weight in weights.values():
-            weight.requires_grad_(True)
+        require_only(model, weights.values())
         for batch in follow(batches(held, device=device_of(model)), "grasp", len(held), progress):
             loss = differentiable(batch_loss(model, batch, loss_fn))
             for name, product in hessian_times(loss, weights, mean).items():

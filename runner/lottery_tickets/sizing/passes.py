@@ -19,6 +19,7 @@ from lottery_tickets.modules import prunable
 from lottery_tickets.running import Batch, LossFn, batch_loss
 from lottery_tickets.running.batches import part, size, tensors
 from lottery_tickets.running.losses import outputs_of
+from lottery_tickets.running.preserve import require_only
 from lottery_tickets.scores.backward import handing_on
 from lottery_tickets.scores.grasp import hessian_times
 from lottery_tickets.scores.inputs import layers, pass_through
@@ -131,10 +132,7 @@ class Passes:
 
         def run(stage: Stage) -> None:
             weights = prunable(stage.model, self.exclude)
-            for parameter in stage.model.parameters():
-                parameter.requires_grad_(False)
-            for weight in weights.values():
-                weight.requires_grad_(True)
+            require_only(stage.model, weights.values())
             found, _ = gradients_and_losses(stage.model, weights, stage.batch, self.loss_fn)
             _end_with(stage, found.values())
 
@@ -145,10 +143,7 @@ class Passes:
 
         def run(stage: Stage) -> None:
             weights = prunable(stage.model, self.exclude)
-            for parameter in stage.model.parameters():
-                parameter.requires_grad_(False)
-            for weight in weights.values():
-                weight.requires_grad_(True)
+            require_only(stage.model, weights.values())
             with stage.count.apart():
                 vector = {
                     name: torch.zeros_like(weight, dtype=torch.float32)

@@ -44,8 +44,10 @@ def _check_pattern(spec: ExperimentSpec) -> Iterator[str]:
     """N:M removes its share at the first level, whatever that level asks for."""
     n, _, m = spec.pruning.pattern.partition(":")
     first = next(iter(spec.sparsities.ladder()), None)
-    if m and first is not None and first < 1 - int(n) / int(m):
-        share = 1 - int(n) / int(m)
+    if not m or first is None:
+        return
+    share = 1 - int(n) / int(m)
+    if first < share:
         yield (
             f"spec.sparsities begins with {first:.6g}, but spec.pruning.pattern {spec.pruning.pattern} removes "
             f"{share:.6g} at once: begin there, e.g. targets: [{share:.6g}]"

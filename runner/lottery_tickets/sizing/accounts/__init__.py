@@ -7,12 +7,10 @@ a layer's outputs or smaller are left out.
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
-from lottery_tickets.sizing.accounts.flows import synflow
-from lottery_tickets.sizing.accounts.gradients import fisher, gradient, grasp, snip, taylor
-from lottery_tickets.sizing.accounts.inputs import sparsegpt, wanda
+from lottery_tickets.sizing.accounts.inputs import sparsegpt
 from lottery_tickets.sizing.accounts.judging import landscape, robustness
-from lottery_tickets.sizing.accounts.masks import magnitude, random
-from lottery_tickets.sizing.accounts.mixed import hybrid
+from lottery_tickets.sizing.accounts.masks import magnitude
+from lottery_tickets.sizing.accounts.mixed import SINGLE, hybrid
 from lottery_tickets.sizing.accounts.training import early_bird, imp
 from lottery_tickets.sizing.case import Case
 
@@ -39,15 +37,8 @@ DATA_FREE = frozenset({"magnitude", "random"})
 """Methods that run the network on nothing."""
 
 ACCOUNTS: Mapping[str, Callable[[Case], None]] = {
+    **SINGLE,
     "magnitude": magnitude,
-    "random": random,
-    "gradient": gradient,
-    "snip": snip,
-    "grasp": grasp,
-    "synflow": synflow,
-    "taylor": taylor,
-    "fisher": fisher,
-    "wanda": wanda,
     "sparsegpt": sparsegpt,
     "hybrid": hybrid,
     "early-bird": early_bird,

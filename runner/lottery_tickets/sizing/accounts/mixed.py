@@ -19,6 +19,7 @@ SINGLE: Mapping[str, Callable[[Case], None]] = {
     "fisher": fisher,
     "wanda": wanda,
 }
+"""Methods whose scores can be mixed: "magnitude" is a score here, and no mask."""
 
 
 def hybrid(case: Case) -> None:
