@@ -59,6 +59,7 @@ def trainer(
             for epoch in range(given.epochs):
                 for images, labels in batches.epoch(epoch):
                     optimizer.zero_grad()
+                    images = images.to(memory_format=torch.channels_last)  # the fastest to convolve
                     with autocast(given.precision, images.device):
                         loss = cross_entropy(model(images), labels)
                     loss.backward()  # type: ignore[no-untyped-call]
