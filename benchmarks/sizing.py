@@ -320,7 +320,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "",
         f"Language models of bf16 weights on the meta device, {TOKENS} tokens a sequence, blocks recomputed in the "
         f"backward pass; nothing here was measured. A tenth of each memory stays in reserve; the host has 256 GiB. "
-        "IMP and early bird train with SGD. Hybrid is reckoned as if no two scores were equal. The number of samples "
+        "IMP and early bird train with SGD. The number of samples "
         "that a score reads, and that of grid points, change no memory.",
         "",
         result["tables"],

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lottery_tickets.levels import Scope
 from lottery_tickets.prune import prune
+from lottery_tickets.spearman import correlation, mean_ranks
 
 Distance = Literal["hamming", "spearman"]
 
@@ -84,7 +85,7 @@ class Queue:
             distances = [hamming(newest, other) for other in before]
         else:
             newest = ranks(torch.cat([w.reshape(-1).abs().float().cpu() for w in weights.values()]))
-            distances = [1 - correlation(newest, other) for other in before]
+            distances = [1 - correlation(newest, other, constant=0) for other in before]
         self.entries.append(newest)
         full = len(self.entries) == self.rule.length
         return {
@@ -105,23 +106,14 @@ def hamming(one: Tensor, other: Tensor) -> float:
 
 
 def ranks(values: Tensor) -> Tensor:
-    """Ranks from 1 up of the values (1-d), equal values sharing the mean of theirs; exact, in fp32 where that can be.
+    """`mean_ranks` in fp32 (1-d), in the place of the values.
 
     Raises:
         ValueError: One is NaN.
     """
     if values.isnan().any():
         raise ValueError("a weight is NaN: lower the learning rate, or look for NaN in the data")
-    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
-    shared: Tensor = counts.cumsum(0).double() - (counts - 1) / 2
-    return shared.to(torch.float32 if len(values) < 1 << 23 else torch.float64)[place]
-
-
-def correlation(one: Tensor, other: Tensor) -> float:
-    """Pearson's, in double precision; of ranks it is Spearman's. 0 where one of the two is constant."""
-    a, b = (ranked.double() - ranked.double().mean() for ranked in (one, other))
-    scale = float(a.norm() * b.norm())
-    return float(a @ b) / scale if scale else 0.0
+    return mean_ranks(values, out=values)
 
 
 def agreement_by_chance(target_sparsity: float) -> float:

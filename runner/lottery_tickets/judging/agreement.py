@@ -1,6 +1,5 @@
 """How far rankings of the same weights agree, measured: between optimizers, seeds, or scores."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +15,7 @@ from lottery_tickets.masks import Mask
 from lottery_tickets.modules import pieces, prunable
 from lottery_tickets.running import Telling, follow, preserved
 from lottery_tickets.selection import select
+from lottery_tickets.spearman import correlation, mean_ranks
 
 SAMPLE = 1 << 20
 """Weights that a rank correlation is taken of: its standard error is then below 0.001."""
@@ -40,7 +40,7 @@ def compute_rank_agreement(
             names and shapes, in fp32, bf16 or fp16.
         sparsity: What the kept weights are chosen at, in [0, 1).
         sample: Correlate a fixed sample of so many weights, drawn uniformly with `seed` and the same for every set;
-            None, or as many as there are: all of them, which sorts them and takes 40 bytes a weight for each set.
+            None, or as many as there are: all of them, which sorts them: 24 bytes a weight, and 8 for each set.
         absolute: Rank by |score|: magnitude, where the sets are weights.
         seed: Decides the sample.
 
@@ -152,7 +152,7 @@ class _Summary:
     """What is held of a set: enough for both measures."""
 
     ranks: Tensor
-    """fp64, of the sampled weights, less their mean."""
+    """fp64, of the sampled weights."""
     kept: Mask
 
 
@@ -162,8 +162,7 @@ def _summary(
     total = sum(tensor.numel() for tensor in scores.values())
     kept = select(scores, total - round(sparsity * total), absolute=absolute)
     values = _at(scores, places)
-    ranks = mean_ranks(values.abs() if absolute else values)
-    return _Summary(ranks - ranks.mean(), kept)
+    return _Summary(mean_ranks(values.abs() if absolute else values), kept)
 
 
 def _places(total: int, sample: int | None, seed: int) -> Tensor | None:
@@ -198,17 +197,6 @@ def _at(scores: Mapping[str, Tensor], places: Tensor | None) -> Tensor:
     return torch.cat(parts)
 
 
-def mean_ranks(values: Tensor) -> Tensor:
-    """The rank of each value from 0 up in fp64, equal values sharing the mean of theirs."""
-    ordered, order = values.sort()
-    _, group, counts = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
-    last = counts.cumsum(0).double()
-    means = last - (counts.double() + 1) / 2
-    ranks = torch.empty(len(values), dtype=torch.float64, device=values.device)
-    ranks[order] = means[group]
-    return ranks
-
-
 def _agreement(sets: Mapping[str, _Summary], sparsity: float, total: int) -> dict[str, Any]:
     names = list(sets)
     keep = total - round(sparsity * total)
@@ -217,7 +205,7 @@ def _agreement(sets: Mapping[str, _Summary], sparsity: float, total: int) -> dic
     overlaps = torch.eye(len(names), dtype=torch.float64)
     pairs = {}
     for (i, one), (j, other) in combinations(enumerate(names), 2):
-        rank = _correlation(sets[one].ranks, sets[other].ranks)
+        rank = correlation(sets[one].ranks, sets[other].ranks)
         both = sum(
             int((mine & theirs.to(mine.device)).sum())
             for name, kept in sets[one].kept.items()
@@ -243,11 +231,6 @@ def _agreement(sets: Mapping[str, _Summary], sparsity: float, total: int) -> dic
         "total": total,
         "exact": compared == total,
     }
-
-
-def _correlation(one: Tensor, other: Tensor) -> float:
-    spread = math.sqrt(float(one @ one) * float(other @ other))
-    return float(one @ other) / spread if spread else math.nan
 
 
 def _means(pairs: Sequence[Mapping[str, float]]) -> dict[str, float] | None:

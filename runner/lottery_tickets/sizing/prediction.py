@@ -112,8 +112,7 @@ def predict_peak(
 
     Counted are tensors. Not counted: the interpreter and its libraries, a CUDA context, workspaces of kernels and what
     an allocator keeps after it was freed; the data of the caller, and copies that a loader holds. Passes are those of
-    a CPU, also for a GPU. Where values decide how much is taken, it is the most: "hybrid" is reckoned as if no two
-    scores were equal.
+    a CPU, also for a GPU.
 
     Args:
         model: Any network; it is left as found. On the meta device, billions of weights cost nothing.

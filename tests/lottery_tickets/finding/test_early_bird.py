@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from lottery_tickets import prunable, prune
@@ -17,8 +16,6 @@ from lottery_tickets.finding.stability import (
     Rule,
     Sample,
     agreement_by_chance,
-    correlation,
-    ranks,
 )
 
 
@@ -197,17 +194,6 @@ def test_the_sample_is_drawn_from_all_weights_alike() -> None:
     weights = {"small": torch.zeros(10_000), "large": torch.zeros(90_000)}
     taken = Sample(weights, 5000, None).take(weights)
     assert len(taken["small"]) / len(taken["large"]) == pytest.approx(1 / 9, rel=0.15)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=40))
-def test_correlation_of_ranks_is_spearmans(pairs: list[tuple[int, int]]) -> None:
-    a, b = (torch.tensor(column, dtype=torch.float32) for column in zip(*pairs, strict=True))
-    found = correlation(ranks(a), ranks(b))
-    if len(a.unique()) == 1 or len(b.unique()) == 1:
-        assert found == 0
-    else:
-        assert found == pytest.approx(spearmanr(a, b).statistic, abs=1e-6)
 
 
 def test_the_queue_is_the_authors() -> None:

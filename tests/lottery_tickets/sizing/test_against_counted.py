@@ -31,8 +31,8 @@ def test_the_prediction_is_what_the_method_takes(
     with Counting() as count:
         run(model, data)
     counted = count.peak() + network_of(model).weight_bytes
-    # Scores with ties have fewer ranks; what is converted inside of an operation, or found by a mask, is not counted.
-    above = 1.5 if method == "hybrid" else 1.02
+    # What an operation takes for itself (to sort in, to convert), or what is found by a mask, is not counted.
+    above = 1.25 if method == "hybrid" else 1.02
     unseen = SLACK
     if dtype == torch.bfloat16 and method in ("gradient", "snip", "taylor", "grasp", "hybrid"):
         unseen = CONVERSIONS

@@ -7,6 +7,7 @@ from lottery_tickets.sizing.accounts.gradients import fisher, gradient, grasp, s
 from lottery_tickets.sizing.accounts.inputs import wanda
 from lottery_tickets.sizing.accounts.masks import magnitude_scores, random
 from lottery_tickets.sizing.case import Case
+from lottery_tickets.spearman import PIECE
 
 SINGLE: Mapping[str, Callable[[Case], None]] = {
     "magnitude": magnitude_scores,
@@ -43,13 +44,10 @@ def hybrid(case: Case) -> None:
 
 
 def _ranks(case: Case, narrow: bool) -> None:
-    """`ranks`; the ranks stay. At most, that is if no two scores are equal: 16 bits hold few different ones."""
+    """`ranks`; the ranks stay."""
     book, count = case.book, case.net.count
-    several = min(count, 1 << 16) if narrow else count
     with book.held("buffers", 4 * count if narrow else 0):  # widened, before they are joined
         book.take("scores", 4 * count)
-    with book.held("buffers", (8 + 4 + 8 + 8) * count):  # order, values, groups and counts
-        book.touch("buffers", 4 * count)  # the sorted values, beside the different ones
-        with book.held("buffers", 8 * several):
-            book.touch("buffers", 16 * several)
-            book.touch("buffers", 12 * several + 4 * count)
+    with book.held("buffers", (4 + 8) * count):  # in order, and that order
+        book.touch("buffers", 8 * count)  # torch's room to sort in
+        book.touch("buffers", 64 * min(count, PIECE))
