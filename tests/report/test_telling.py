@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from ticketsmith.experiment.contract import Timing
 from ticketsmith.experiment.spec import GateSpec
 from ticketsmith.report.findings import rows
 from ticketsmith.report.known import known_level, known_levels
@@ -12,6 +13,7 @@ from ticketsmith.report.telling import (
     gate_rule,
     gates_in_words,
     reading,
+    speed_in_words,
     verdict,
     warnings,
 )
@@ -46,6 +48,29 @@ def test_a_speedup_is_told_where_it_was_measured(make_run: Make) -> None:
 def test_a_slowdown_is_no_speedup(make_run: Make) -> None:
     found, _, _ = told(make_run(ratio=(0.9, 0.85, 0.95)))
     assert "speedup here: none, it is slower" in found.sentence
+
+
+def test_of_several_paths_the_best_is_told_where_it_does_least() -> None:
+    def timing(path: str, batch: int, speedup: float) -> Timing:
+        return Timing(
+            round="0" * 16,
+            batch_size=batch,
+            path=path,
+            p50_ms=1,
+            p95_ms=1,
+            speedup=speedup,
+            low=speedup - 0.01,
+            high=speedup + 0.01,
+        )
+
+    both = [timing("dense", 1, 1.0), timing("compacted", 1, 1.1), timing("compacted", 32, 1.7)]
+    assert speed_in_words(both) == (
+        f"speedup here: 1.10{TIMES} [1.09, 1.11] at batch 1, path compacted, the best of 2 paths, "
+        "the least of 2 timed"
+    )
+    assert speed_in_words(both[:2]) == (
+        f"speedup here: 1.10{TIMES} [1.09, 1.11] at batch 1, path compacted, the best of 2 paths"
+    )
 
 
 def test_without_a_benchmark_nothing_is_claimed(make_run: Make) -> None:

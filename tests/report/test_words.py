@@ -59,3 +59,12 @@ def test_several_timings_are_told_together() -> None:
     assert words.verdicts([]) == "not measured"
     assert words.verdicts([slow, slow]).startswith("no speedup: 1.01 to 1.01")
     assert words.verdicts([quick, slow]).endswith("faster in 1 of 2")
+
+
+def test_paths_are_not_mixed() -> None:
+    compacted = timing(1.4, 1.3, 1.5).model_copy(update={"path": "compacted"})
+    both = [timing(1.01, 0.98, 1.04), compacted]
+    assert words.verdicts(both).replace(words.TIMES, "x") == (
+        "compacted 1.40x [1.30, 1.50] faster; dense no speedup: 1.01x [0.98, 1.04]"
+    )
+    assert words.verdicts_in_lines(both).count("\n") == 2

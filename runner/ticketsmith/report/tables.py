@@ -20,7 +20,7 @@ from ticketsmith.report.words import (
     ratio,
     size,
     verdict,
-    verdicts,
+    verdicts_in_lines,
 )
 
 
@@ -81,7 +81,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _two_lines(accuracy(row.accuracy)) if row.accuracy else MISSING,
         _two_lines(points(row.drop)) if row.drop else MISSING,
         "baseline" if dense else f"passed\n{sum(row.verdicts)} of {judged}" if judged else MISSING,
-        "baseline" if dense else verdicts(row.timings).replace(": ", ":\n"),
+        "baseline" if dense else verdicts_in_lines(row.timings),
         f"{size(row.dense_bytes or 0)}\n/ {size(row.sparse_bytes or 0)}" if sizes else MISSING,
     )
 
@@ -113,7 +113,7 @@ def overview(tables: Sequence[tuple[Run, Sequence[Row]]]) -> Table:
                 _two_lines(accuracy(best.accuracy)) if best and best.accuracy else MISSING,
                 _two_lines(points(best.drop)) if best and best.drop else MISSING,
                 f"{passed.seeds_passed} of {passed.seeds}" if passed else MISSING,
-                verdicts(best.timings).replace(": ", ":\n") if best else MISSING,
+                verdicts_in_lines(best.timings) if best else MISSING,
                 run.status.phase,
             )
         )

@@ -99,18 +99,24 @@ def verdict(run: Run, table: Sequence[Row]) -> Verdict:
 
 
 def speed_in_words(measured: Sequence[Timing]) -> str:
-    """The speed of one level, as the verdict tells it."""
+    """The speed of one level, as the verdict tells it: on the path that suits it best, where that does least."""
     if not measured:
         return "speedup here: not measured"
-    quickest = min(measured, key=lambda timing: timing.low)
-    where = f"at batch {quickest.batch_size}, path {quickest.path}"
-    if len(measured) > 1:
-        where += f", the least of {len(measured)} timed"
-    if quickest.is_speedup:
-        return f"speedup here: {ratio(quickest)} {where}"
-    if quickest.is_slowdown:
-        return f"speedup here: none, it is slower ({ratio(quickest)} {where})"
-    return f"speedup here: none ({ratio(quickest)} {where})"
+    by_path: dict[str, list[Timing]] = {}
+    for timing in measured:
+        by_path.setdefault(timing.path, []).append(timing)
+    least = [min(timings, key=lambda timing: timing.low) for timings in by_path.values()]
+    told = max(least, key=lambda timing: timing.low)
+    where = f"at batch {told.batch_size}, path {told.path}"
+    if len(by_path) > 1:
+        where += f", the best of {len(by_path)} paths"
+    if len(by_path[told.path]) > 1:
+        where += f", the least of {len(by_path[told.path])} timed"
+    if told.is_speedup:
+        return f"speedup here: {ratio(told)} {where}"
+    if told.is_slowdown:
+        return f"speedup here: none, it is slower ({ratio(told)} {where})"
+    return f"speedup here: none ({ratio(told)} {where})"
 
 
 def warnings(run: Run, table: Sequence[Row]) -> list[str]:

@@ -56,9 +56,14 @@ def verdict(timing: Timing) -> str:
 
 
 def verdicts(timings: Sequence[Timing]) -> str:
-    """The same for several timings of one level, one from each seed that was timed."""
+    """The same for several timings of one level: one from each seed that was timed, on each execution path."""
     if not timings:
         return "not measured"
+    if len(paths := sorted({timing.path for timing in timings})) > 1:
+        return "; ".join(
+            f"{path} {verdicts([timing for timing in timings if timing.path == path])}"
+            for path in paths
+        )
     if len(timings) == 1:
         return verdict(timings[0])
     quick = [timing for timing in timings if timing.is_speedup]
@@ -67,6 +72,11 @@ def verdicts(timings: Sequence[Timing]) -> str:
     if not quick:
         return f"no speedup: {span}"
     return f"{span}, faster in {len(quick)} of {len(timings)}"
+
+
+def verdicts_in_lines(timings: Sequence[Timing]) -> str:
+    """`verdicts` for a narrow cell."""
+    return verdicts(timings).replace(": ", ":\n").replace("; ", ";\n")
 
 
 def size(count: float) -> str:

@@ -9,7 +9,15 @@ from ticketsmith.report.side_by_side.matching import Match, difference
 from ticketsmith.report.side_by_side.sides import Side
 from ticketsmith.report.side_by_side.words import MEASURE_NAMES, UNITS, drop, quality, told
 from ticketsmith.report.tables import Table
-from ticketsmith.report.words import MINUS, MISSING, TIMES, duration, percent, plural, verdicts
+from ticketsmith.report.words import (
+    MINUS,
+    MISSING,
+    TIMES,
+    duration,
+    percent,
+    plural,
+    verdicts_in_lines,
+)
 
 
 def differences(sides: Sequence[Side], fields: Sequence[Asked]) -> Table:
@@ -115,7 +123,7 @@ def _left(one: Side) -> str:
 def _speed(one: Side) -> str:
     row, best = one.best_row, one.run.status.best
     if row is not None:
-        said = verdicts(row.timings).replace(": ", ":\n")
+        said = verdicts_in_lines(row.timings)
         return f"{said}\nat batch {one.batch_size}" if row.timings else said
     if best is not None and best.speedup is not None:
         return f"{best.speedup:.2f}{TIMES} faster\nthe machine is not known here"
