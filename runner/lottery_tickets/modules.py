@@ -13,7 +13,7 @@ Parameters = Mapping[str, Tensor]
 
 
 def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Parameter]:
-    """The weights that pruning may set to zero: those of linear layers and of (transposed) convolutions.
+    """The weights that pruning may set to zero: those that inputs are multiplied with, see `multiplied`.
 
     Biases, norms and embeddings are never among them, nor is a linear weight tied to an embedding. A weight that
     several modules share stands once, under its first name.
@@ -32,13 +32,11 @@ def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
     owners: dict[int, list[str]] = {}
     embedded: set[int] = set()
     for name, module in model.named_modules(remove_duplicate=False):
-        weight = getattr(module, "weight", None)
-        if not isinstance(weight, nn.Parameter):
-            continue
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            embedded.add(id(weight))
-        elif isinstance(module, nn.Linear | _ConvNd):
-            owners.setdefault(id(weight), []).append(f"{name}.weight" if name else "weight")
+            embedded.add(id(module.weight))
+        for attribute in multiplied(module):
+            label = f"{name}.{attribute}" if name else attribute
+            owners.setdefault(id(getattr(module, attribute)), []).append(label)
     found = {
         name: parameter
         for name, parameter in model.named_parameters()
@@ -48,6 +46,34 @@ def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
     matched = match(found, exclude, aliases=aliases)
     excluded = {name for hits in matched.values() for name in hits}
     return {name: parameter for name, parameter in found.items() if name not in excluded}
+
+
+def multiplied(module: nn.Module) -> list[str]:
+    """The attributes of this module, not of its parts, that hold weights which inputs are multiplied with.
+
+    Those of linear layers (GPT-2's `Conv1D` among them), of (transposed) convolutions, of recurrent layers, and of
+    attention's projections where `nn.MultiheadAttention` holds them itself.
+    """
+    if isinstance(module, nn.Linear | _ConvNd) or is_transposed_linear(module):
+        names = ["weight"]
+    elif isinstance(module, nn.MultiheadAttention):
+        names = ["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        names = [name for name, _ in module.named_parameters(recurse=False) if "weight" in name]
+    else:
+        return []
+    return [name for name in names if isinstance(getattr(module, name, None), nn.Parameter)]
+
+
+def is_transposed_linear(module: nn.Module) -> bool:
+    """Whether it is the linear layer of transformers' GPT-2, `Conv1D`, whose weight is (in, out).
+
+    It goes by the class's name, since transformers need not be there.
+    """
+    return any(
+        kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.")
+        for kind in type(module).__mro__
+    )
 
 
 def match(
@@ -125,6 +151,6 @@ def _no_match(pattern: str, labels: Mapping[str, Sequence[str]]) -> str:
         f"the nearest are {', '.join(known[key] for key in near)}" if near else "there are none"
     )
     return (
-        f"pattern {pattern!r} matches no prunable weight (those of linear layers and convolutions): "
+        f"pattern {pattern!r} matches no prunable weight (those that inputs are multiplied with): "
         f"{nearest}"
     )

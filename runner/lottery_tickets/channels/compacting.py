@@ -14,6 +14,7 @@ from lottery_tickets.channels.groups import ChannelGroups
 from lottery_tickets.channels.plan import ChannelPlan, kept_indices, sliced
 from lottery_tickets.channels.verifying import check_same, masked_outputs
 from lottery_tickets.masks import Mask
+from lottery_tickets.modules import is_transposed_linear
 
 
 def compact(
@@ -100,6 +101,9 @@ def _renumber(module: nn.Module) -> None:
     """Let a layer say the sizes that its tensors have."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
+    elif is_transposed_linear(module) and isinstance(module.weight, Tensor):
+        inputs, outputs = module.weight.shape
+        vars(module).update(nx=inputs, nf=outputs)
     elif isinstance(module, _ConvNd) and isinstance(module.weight, Tensor):
         first, second = module.weight.shape[:2]
         if isinstance(module, _ConvTransposeNd):

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from lottery_tickets.channels.numbers import Attribute, Number, remembered
 from lottery_tickets.channels.rules import FOLLOWS_NUMBERS, PASSED_OVER, RULES
 from lottery_tickets.channels.tracing import Call, Trace, plain, tensors_in
+from lottery_tickets.modules import is_transposed_linear
 from lottery_tickets.running import preserved
 
 
@@ -84,6 +85,8 @@ def _stated(module: nn.Module) -> Iterator[tuple[str, Any, int]]:
     """(attribute, tensor, the dimension of it that the attribute counts)."""
     if isinstance(module, nn.Linear):
         yield from (("out_features", module.weight, 0), ("in_features", module.weight, 1))
+    elif is_transposed_linear(module):
+        yield from (("nx", module.weight, 0), ("nf", module.weight, 1))
     elif isinstance(module, _ConvTransposeNd):
         yield "in_channels", module.weight, 0
         if module.groups == 1:

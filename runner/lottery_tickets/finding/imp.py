@@ -37,7 +37,7 @@ class Round(TypedDict):
     """Fraction of the prunable weights that are zero."""
     kept: int
     prunable: int
-    """Weights that count: those of linear layers and convolutions that are not excluded."""
+    """Weights that count: the prunable ones that are not excluded."""
     layers: dict[str, tuple[int, int]]
     """Parameter name -> (weights kept, weights in all)."""
     quality: float | None

@@ -19,7 +19,7 @@ def scorable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
     weights = prunable(model, exclude)
     if not weights:
         raise ValueError(
-            "no weight can be scored: the network has no linear layer or convolution that is not excluded"
+            "no weight can be scored: the network has none that is prunable and not excluded"
         )
     for name, weight in weights.items():
         if weight.is_meta:

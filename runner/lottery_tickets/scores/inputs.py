@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lottery_tickets.modules import is_transposed_linear
 from lottery_tickets.running import Batch, Telling, follow, move, preserved
 from lottery_tickets.running.batches import device_of
 from lottery_tickets.running.losses import outputs_of
@@ -31,7 +32,7 @@ def rows(module: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
     A row of a linear layer is a token; of a convolution a position of its output, with the patch it sees, padding
     included, in the order of `weight.flatten(1)`.
     """
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) or is_transposed_linear(module):
         yield inputs.reshape(1, -1, inputs.shape[-1]).float()
         return
     assert isinstance(module, nn.Conv1d | nn.Conv2d)  # noqa: S101
@@ -73,7 +74,7 @@ def seeing(modules: Mapping[str, list[nn.Module]], see: See) -> Iterator[None]:
 
 
 def _show(name: str, see: See, module: nn.Module, args: tuple[Any, ...], kwargs: Any) -> None:
-    inputs: Tensor = args[0] if args else kwargs["input"]
+    inputs: Tensor = args[0] if args else next(iter(kwargs.values()))
     for part in rows(module, inputs.detach()):
         see(name, part)
 

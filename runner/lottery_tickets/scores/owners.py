@@ -4,15 +4,18 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
+from lottery_tickets.modules import is_transposed_linear, multiplied
+
 
 def owners(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> dict[str, list[nn.Module]]:
-    """Weight name -> the modules whose `weight` it is, each once; several where it is tied."""
+    """Weight name -> the modules that multiply with it, each once; several where it is tied."""
     names = {id(weight): name for name, weight in weights.items()}
     found: dict[str, list[nn.Module]] = {name: [] for name in weights}
     for module in model.modules():
-        name = names.get(id(getattr(module, "weight", None)))
-        if name is not None:
-            found[name].append(module)
+        for attribute in multiplied(module):
+            name = names.get(id(getattr(module, attribute)))
+            if name is not None:
+                found[name].append(module)
     return found
 
 
@@ -25,7 +28,7 @@ def of_types(
         f"{name!r} ({type(module).__name__})"
         for name, modules in found.items()
         for module in modules
-        if not isinstance(module, known)
+        if not isinstance(module, known) and not is_transposed_linear(module)
     ]
     if others:
         raise ValueError(

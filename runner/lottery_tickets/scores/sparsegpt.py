@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery_tickets.masks import Mask
-from lottery_tickets.patterns import parse
+from lottery_tickets.patterns import Axis, as_found, outputs_first, parse, reduction_axes
 from lottery_tickets.running import Batch, Telling, batches, follow
 from lottery_tickets.scores.checks import refuse_not_finite, scorable
 from lottery_tickets.scores.inputs import layers, pass_through
@@ -78,14 +78,18 @@ def sparsegpt(
     _check(sparsity, n_of_m, block, damping)
     weights = scorable(model, exclude)
     modules = layers(model, weights, "sparsegpt")
-    for name, weight in weights.items():
-        if n_of_m is not None and weight[0].numel() % n_of_m[1]:
+    axes = reduction_axes(model, weights)
+    features = {
+        name: outputs_first(weight.to("meta"), axes[name]).shape[1]
+        for name, weight in weights.items()
+    }
+    for name, inputs in features.items():
+        if n_of_m is not None and inputs % n_of_m[1]:
             raise ValueError(
-                f"pattern {pattern} does not fit {name!r}, whose outputs have {weight[0].numel()} "
-                f"inputs: exclude it"
+                f"pattern {pattern} does not fit {name!r}, whose outputs have {inputs} inputs: exclude it"
             )
     held = list(batches(dataloader, num_samples=num_samples))
-    groups = _groups(_call_order(model, modules, held), weights, modules, hessian_bytes)
+    groups = _groups(_call_order(model, modules, held), features, modules, hessian_bytes)
     originals: dict[str, Tensor] = {}
     updated: dict[str, Tensor] = {}
     mask: Mask = {}
@@ -95,7 +99,9 @@ def sparsegpt(
             for name in group:
                 originals[name] = weights[name].detach().clone()
                 solver = _Solver(name, sparsity, n_of_m, per_output, block, damping)
-                mask[name] = solver.prune_in_place(weights[name].detach(), hessians.pop(name))
+                mask[name] = solver.prune_in_place(
+                    weights[name].detach(), axes[name], hessians.pop(name)
+                )
     finally:
         for name in list(originals):
             updated[name] = weights[name].detach().clone()
@@ -131,7 +137,7 @@ def _call_order(
 
 def _groups(
     order: list[str],
-    weights: Mapping[str, Tensor],
+    features: Mapping[str, int],
     modules: Mapping[str, list[nn.Module]],
     room: int,
 ) -> list[list[str]]:
@@ -140,7 +146,7 @@ def _groups(
     left = 0
     for name in order:
         several = getattr(modules[name][0], "groups", 1)
-        need = 4 * several * weights[name][0].numel() ** 2
+        need = 4 * several * features[name] ** 2
         if not groups or need > left:
             groups.append([])
             left = room
@@ -186,13 +192,14 @@ class _Solver:
         self.by_output = per_output or n_of_m is not None
         self.chosen_among = 0
 
-    def prune_in_place(self, weight: Tensor, hessian: Tensor) -> Tensor:
+    def prune_in_place(self, weight: Tensor, axis: Axis, hessian: Tensor) -> Tensor:
         """The mask; the weight is changed."""
         groups, features, _ = hessian.shape
-        kept = torch.empty(weight.shape, dtype=torch.bool, device=weight.device)
-        solved = torch.empty(weight.shape, dtype=torch.float32, device=weight.device)
+        rows = outputs_first(weight, axis)
+        kept = torch.empty(rows.shape, dtype=torch.bool, device=weight.device)
+        solved = torch.empty(rows.shape, dtype=torch.float32, device=weight.device)
         parts = zip(
-            weight.reshape(groups, -1, features),
+            rows.reshape(groups, -1, features),
             hessian.to(weight.device),
             kept.view(groups, -1, features),
             solved.view(groups, -1, features),
@@ -201,8 +208,8 @@ class _Solver:
         for part, its_hessian, its_kept, its_solved in parts:
             its_solved.copy_(part)
             self._solve(its_solved, its_hessian, its_kept)
-        weight.copy_(solved)
-        return kept
+        weight.copy_(as_found(solved, axis, weight.shape))
+        return as_found(kept, axis, weight.shape)
 
     def _solve(self, weight: Tensor, hessian: Tensor, kept: Tensor) -> None:
         """Both in place, fp32 (outputs, features)."""

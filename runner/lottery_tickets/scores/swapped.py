@@ -22,10 +22,20 @@ def swapped(model: nn.Module, others: Mapping[str, Tensor]) -> Iterator[None]:
         for key, tensor in slots.items()
         if id(tensor) in new
     ]
+    # Recurrent layers compute with a list that they hold beside their parameters.
+    lists = [
+        (module, module._flat_weights)
+        for module in model.modules()
+        if isinstance(module, nn.RNNBase)
+    ]
     try:
         for slots, key, tensor in found:
             slots[key] = new[id(tensor)]  # type: ignore[assignment]
+        for module, own_list in lists:
+            module._flat_weights = [new.get(id(tensor), tensor) for tensor in own_list]
         yield
     finally:
         for slots, key, tensor in found:
             slots[key] = tensor  # type: ignore[assignment]
+        for module, own_list in lists:
+            module._flat_weights = own_list

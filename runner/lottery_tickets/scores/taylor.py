@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvTransposeNd
 
+from lottery_tickets.patterns import outputs_first, reduction_axes
 from lottery_tickets.running import Batch, LossFn, Telling
 from lottery_tickets.scores.backward import Fold, Sums, mean_over_batches
 from lottery_tickets.scores.checks import scorable, warn_of_silent
-from lottery_tickets.scores.owners import owners
 
 Channels = Literal["sum", "gate"]
 
@@ -84,10 +83,7 @@ class _ChannelSums(Sums):
     def __init__(
         self, model: nn.Module, weights: Mapping[str, nn.Parameter], squared: bool, *, gate: bool
     ) -> None:
-        self.groups = {
-            name: modules[0].groups if isinstance(modules[0], _ConvTransposeNd) else None
-            for name, modules in owners(model, weights).items()
-        }
+        self.axes = reduction_axes(model, weights)
         self.squared, self.gate = squared, gate
         channels = {name: len(self._rows(name, weight)) for name, weight in weights.items()}
         super().__init__(weights, _fold(squared), shapes={n: (c,) for n, c in channels.items()})
@@ -100,9 +96,4 @@ class _ChannelSums(Sums):
 
     def _rows(self, name: str, tensor: Tensor) -> Tensor:
         """(output channels, weights of each)."""
-        groups = self.groups[name]
-        if groups is None:
-            return tensor.flatten(1)
-        # (inputs, outputs / groups, ...), the groups one after another along the inputs.
-        apart = tensor.reshape(groups, -1, *tensor.shape[1:])
-        return apart.transpose(1, 2).flatten(2).flatten(0, 1)
+        return outputs_first(tensor, self.axes[name])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from lottery_tickets.patterns import as_found, outputs_first, reduction_axes
 from lottery_tickets.running import Batch, Telling, batches
 from lottery_tickets.scores.checks import refuse_not_finite, scorable
 from lottery_tickets.scores.inputs import layers, pass_through
@@ -41,6 +42,7 @@ def wanda(
     """
     weights = scorable(model, exclude)
     modules = layers(model, weights, "wanda")
+    axes = reduction_axes(model, weights)
     squares: dict[str, Tensor] = {}
 
     def see(name: str, part: Tensor) -> None:
@@ -53,7 +55,8 @@ def wanda(
     for name, weight in weights.items():
         refuse_not_finite(squares[name], f"the squared norm of the inputs of {name!r}")
         groups, features = squares[name].shape
-        sized = weight.detach().abs().float().reshape(groups, -1, features)
+        sized = outputs_first(weight.detach().abs().float(), axes[name])
         norms = squares[name].sqrt_().to(weight.device)
-        scores[name] = sized.mul_(norms.unsqueeze(1)).view(weight.shape)
+        sized = sized.reshape(groups, -1, features).mul_(norms.unsqueeze(1))
+        scores[name] = as_found(sized, axes[name], weight.shape)
     return scores

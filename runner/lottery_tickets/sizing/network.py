@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lottery_tickets.modules import prunable
+from lottery_tickets.patterns import Axis, outputs_first, reduction_axes
 from lottery_tickets.scores.owners import owners
 
 
@@ -74,16 +75,19 @@ def network_of(model: nn.Module, exclude: Sequence[str] = ()) -> Network:
     weights = prunable(model, exclude)
     if not weights:
         raise ValueError(
-            "no weight can be pruned: the network has no linear layer or convolution that is not excluded"
+            "no weight can be pruned: the network has none that is prunable and not excluded"
         )
     everything = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     groups = {n: getattr(owned[0], "groups", 1) for n, owned in owners(model, weights).items()}
+    axes = reduction_axes(model, weights)
     sizes = {
         name: Size(
             name,
             tensor.numel(),
             tensor.element_size(),
-            tensor.numel() // max(1, len(tensor)) if tensor.dim() > 1 else tensor.numel(),
+            outputs_first(tensor.to("meta"), axes.get(name, Axis())).shape[1]
+            if tensor.dim() > 1
+            else tensor.numel(),
             tensor.dim(),
             tensor.requires_grad,
             groups.get(name, 1),

@@ -118,10 +118,12 @@ def test_layers_that_cannot_be_scored_are_named() -> None:
             return answer
 
     x = [torch.ones(2, 3, 4)]
+    with pytest.raises(ValueError, match=r"not 'attention\.in_proj_weight' \(MultiheadAttention\)"):
+        wanda(Idle(), x)
     with pytest.raises(
         ValueError, match=r"no input reached 'attention\.out_proj\.weight'.*exclude"
     ):
-        wanda(Idle(), x)
+        wanda(Idle(), x, exclude=["*.in_proj_weight"])
     assert list(wanda(Idle(), x, exclude=["attention"])) == ["fc.weight"]
     with pytest.raises(ValueError, match=r"not 'weight' \(ConvTranspose2d\): exclude them"):
         wanda(nn.ConvTranspose2d(1, 1, 2), [torch.ones(1, 1, 3, 3)])

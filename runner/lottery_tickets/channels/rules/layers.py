@@ -18,6 +18,18 @@ def linear(trace: Trace, call: Call) -> Labels:
     return [*labels[:-1], _with_bias(trace, call, rows, bias)]
 
 
+def transposed_linear(trace: Trace, call: Call) -> Labels:
+    """The first dimension of the weight reads, the second makes channels: so GPT-2's `Conv1D` calls addmm."""
+    bias, features, weight = (call.arg(i, n) for i, n in enumerate(("input", "mat1", "mat2")))
+    if trace.name_of(weight) is None:
+        return _computed(trace, call, [bias, features, weight])
+    labels = trace.labels(features)
+    trace.products.append(Product(_name(trace, weight), len(features)))
+    columns = trace.slices(weight, 0, "columns")
+    trace.tie(columns, labels[-1], f"{call.where}: reads something of fixed width")
+    return [labels[0], _with_bias(trace, call, trace.slices(weight, 1, "rows"), bias)]
+
+
 def convolution(trace: Trace, call: Call) -> Labels:
     """As linear, along the channel dimension."""
     images, weight, bias = (call.arg(i, n) for i, n in enumerate(("input", "weight", "bias")))
@@ -197,6 +209,7 @@ def _name(trace: Trace, weight: Tensor) -> str:
 
 RULES: dict[str, Rule] = {
     "linear": linear,
+    "addmm": transposed_linear,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed_convolution
