@@ -1,10 +1,10 @@
 """How fast, how exact and how small in memory is `lottery_tickets.select`?
 
 Times the threshold against `torch.sort`, `torch.kthvalue`, `torch.quantile` and the time to read the weights once,
-and the whole call, masks included, against OpenLTH's `sparse_global`, all in one run. The calls are interleaved, one
-of each a repeat, and every ratio is of two calls of the same repeat. Peak memory is read in a fresh process per call,
-with the weights there before. Then the same for bf16 weights of 10 million to 1.3 billion, made on the fly; the peers
-take part where they fit in memory. Needs about 6 GB.
+and the whole call, masks included, against `torch.nn.utils.prune` and OpenLTH's `sparse_global`, all in one run. The
+calls are interleaved, one of each a repeat, and every ratio is of two calls of the same repeat. Peak memory is read in
+a fresh process per call, with the weights there before. Then the same for bf16 weights of 10 million to 1.3 billion,
+made on the fly; the peers take part where they fit in memory. Needs about 6 GB.
 
     python benchmarks/selection.py --openlth ~/open_lth
     python benchmarks/selection.py --quick
@@ -29,6 +29,7 @@ from unittest import mock
 import torch
 from resident import status
 from torch import Tensor
+from torch.nn.utils import prune
 
 from lottery_tickets import select, threshold
 
@@ -38,6 +39,7 @@ SPARSITY = 0.2
 GOALS = {
     ("threshold", "sort"): 15.0,
     ("threshold", "kthvalue"): 5.0,
+    ("select", "torch prune"): 1.0,
     ("select", "openlth"): 10.0,
 }
 READ_GOAL = 4.0
@@ -45,7 +47,7 @@ READ_GOAL = 4.0
 LINEAR_GOAL = 1.5
 """Most that a weight may cost among many next to what it costs among few."""
 EXTRA_GOAL_MB = 64
-MEMORY_CALLS = ("threshold", "select", "kthvalue", "sort", "quantile")
+MEMORY_CALLS = ("threshold", "select", "kthvalue", "sort", "quantile", "torch prune")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -67,6 +69,7 @@ def calls(flat: Tensor, openlth: Path | None) -> dict[str, Callable[[], Any]]:
         "select": lambda: select(weights, keep, absolute=True),
         # It takes fp32 and fp64 alone, and interpolates.
         "quantile": lambda: float(flat.float().abs().quantile(removed / (len(flat) - 1))),
+        "torch prune": lambda: global_unstructured(weights, removed),
         "read": lambda: read(flat),
     }
     if openlth is not None:
@@ -78,6 +81,19 @@ def read(flat: Tensor) -> None:
     """Look at every byte once: sum them up as 8-byte integers, which takes no longer than they take to arrive."""
     width = 8 // flat.element_size()
     flat[: len(flat) // width * width].view(torch.int64).sum()
+
+
+def global_unstructured(weights: Mapping[str, Tensor], removed: int) -> dict[str, Tensor]:
+    """`torch.nn.utils.prune` on modules that hold these weights: it leaves masks, and weights times masks."""
+    modules = {name: torch.nn.Module() for name in weights}
+    for name, module in modules.items():
+        module.weight = torch.nn.Parameter(weights[name])
+    prune.global_unstructured(
+        [(module, "weight") for module in modules.values()],
+        pruning_method=prune.L1Unstructured,
+        amount=removed,
+    )
+    return {name: module.get_buffer("weight_mask") for name, module in modules.items()}
 
 
 def sparse_global(
@@ -141,7 +157,8 @@ def check(answers: Mapping[str, Any], count: int) -> None:
     exact = {answers[name] for name in ("threshold", "kthvalue", "sort") if name in answers}
     assert len(exact) == 1, answers
     assert abs(answers.get("quantile", answers["threshold"]) - answers["threshold"]) < 1e-2, answers
-    assert answers["select"] == count - round(SPARSITY * count), answers
+    for name in ("select", "torch prune"):
+        assert answers.get(name, answers["select"]) == count - round(SPARSITY * count), answers
 
 
 def measure_sizes(
@@ -223,7 +240,8 @@ def measure_memory(name: str, count: int, threads: int, dtype: str) -> float:
     before = status("VmRSS")
     answer = calls(flat, None)[name]()
     extra = status("VmHWM") - before
-    return (extra - (count if isinstance(answer, Mapping) else 0)) / 1e6
+    masks = answer.values() if isinstance(answer, Mapping) else ()
+    return (extra - sum(mask.nbytes for mask in masks)) / 1e6
 
 
 def measure_memory_apart(name: str, count: int, threads: int, dtype: str = "fp32") -> float:

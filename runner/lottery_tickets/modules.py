@@ -13,10 +13,11 @@ Parameters = Mapping[str, Tensor]
 
 
 def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Parameter]:
-    """The weights that pruning may set to zero: those that inputs are multiplied with, see `multiplied`.
+    """The weights that pruning may set to zero: those that inputs are multiplied with.
 
-    Biases, norms and embeddings are never among them, nor is a linear weight tied to an embedding. A weight that
-    several modules share stands once, under its first name.
+    They are the weights of linear layers (GPT-2's `Conv1D` among them), of (transposed) convolutions, of attention and
+    of recurrent layers. Biases, norms and embeddings are never among them, nor is a linear weight tied to an
+    embedding. A weight that several modules share stands once, under its first name.
 
     Args:
         model: Any network; only names, types and identities are read, so meta tensors do.

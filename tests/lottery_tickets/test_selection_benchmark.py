@@ -12,7 +12,10 @@ Run = Callable[..., tuple[dict[str, Any], str]]
 def test_it_measures_and_writes(run_quickly: Run) -> None:
     result, text = run_quickly("selection.py", "--threads", "1")
     assert result["weights"] == 200_000
-    assert set(result["ratios"]) == {"threshold against sort", "threshold against kthvalue"}
+    assert set(result["ratios"]) == {
+        *("threshold against sort", "threshold against kthvalue"),
+        "select against torch prune",
+    }
     for name, times in result["seconds"].items():
         assert len(times) == 2, name
         assert min(times) > 0, name
