@@ -8,10 +8,12 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.ticker import PercentFormatter
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -23,7 +25,12 @@ from ticketsmith.engine.models.convnet import conv4
 from ticketsmith.engine.seeds import sub_seed
 from ticketsmith.experiment.problems import BadSpec
 from ticketsmith.experiment.spec import DatasetSpec
+from ticketsmith.report.pictures.axes import empty, legend, line, sparsity_ticks
+from ticketsmith.report.pictures.drawing import picture as drawn
+from ticketsmith.report.pictures.palette import ARM_COLOURS, ARM_MARKS
 from ticketsmith.report.stats import Estimate, estimate, paired
+from ticketsmith.report.tickets.section import styled
+from ticketsmith.report.words import ARM_NAMES
 
 EXAMPLES = """\
 examples:
@@ -40,6 +47,9 @@ ARMS = {
 }
 CLAIMED = {"dense": 0.7983, "ticket": 0.8044, "reinit": 0.5277}
 """Of one run on CIFAR-10, elsewhere. Nobody has said with which seed, budget or law of initialisation."""
+ALT = (
+    "Test accuracy of the tickets against the weights removed, with both controls at the last level"
+)
 GAPS = (("ticket", "dense"), ("ticket", "reinit"), ("ticket", "random"))
 
 BySeed = dict[int, float]
@@ -109,6 +119,62 @@ def one_seed(loaded: Data, given: argparse.Namespace, seed: int) -> dict[str, fl
     return found
 
 
+@dataclass(frozen=True)
+class Level:
+    """A round of the search, over the seeds."""
+
+    kept: int
+    whole: int
+    reached: Estimate
+    """Test accuracy of the ticket."""
+
+    @property
+    def sparsity(self) -> float:
+        return 1 - self.kept / self.whole
+
+
+def levels_of(folders: Sequence[Path]) -> list[Level]:
+    """Every round, the dense network first."""
+    searches = [LotteryTicketFinder(conv4).load_experiment(folder)["rounds"] for folder in folders]
+    return [
+        Level(
+            rounds[0]["kept"],
+            rounds[0]["prunable"],
+            estimate([one["quality"] or 0.0 for one in rounds]),
+        )
+        for rounds in zip(*searches, strict=True)
+    ]
+
+
+@styled
+def picture(levels: Sequence[Level], arms: Mapping[str, BySeed]) -> bytes:
+    """PNG: the tickets of every level, with the controls at the last."""
+    figure, axes = empty()
+    axes.axhline(
+        levels[0].reached.mean, color=ARM_COLOURS["dense"], linestyle="--", label=ARM_NAMES["dense"]
+    )
+    line(axes, "ticket", [(level.sparsity, level.reached) for level in levels])
+    for arm in ("reinit", "random"):
+        reached = estimate(list(arms[arm].values()))
+        axes.errorbar(
+            1 / (1 - levels[-1].sparsity),
+            reached.mean,
+            reached.half_width or 0,
+            color=ARM_COLOURS[arm],
+            marker=ARM_MARKS[arm],
+            linestyle="",
+            capsize=3,
+            label=ARM_NAMES[arm],
+        )
+    sparsity_ticks(axes, [level.sparsity for level in levels])
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(0, low), min(1, high))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axes.set_ylabel("test accuracy, %")
+    legend(figure, axes, columns=4)
+    return drawn("quality", "Quality against sparsity", "", "", figure).png
+
+
 def load(given: argparse.Namespace) -> tuple[Data, str]:
     """The data, and a sentence about it."""
     device = torch.device(given.device)
@@ -127,22 +193,19 @@ def load(given: argparse.Namespace) -> tuple[Data, str]:
 
 
 def report(
-    arms: Mapping[str, BySeed],
-    kept: Mapping[str, tuple[int, int]],
-    about: Sequence[str],
-    cifar10: bool,
+    arms: Mapping[str, BySeed], levels: Sequence[Level], about: Sequence[str], cifar10: bool
 ) -> str:
-    """Markdown: every arm with its interval, the differences, and what was claimed elsewhere."""
-    lines = ["# A lottery ticket and its controls", "", *about, ""]
+    """Markdown: every arm with its interval, the differences, what was claimed elsewhere, and every level."""
+    lines = ["# A lottery ticket and its controls", "", *about, "", f"![{ALT}](quality.png)", ""]
     lines += [
         "| arm | weights kept | test accuracy, % | seeds | claimed elsewhere, % |",
         "|---|--:|--:|--:|--:|",
     ]
     for arm, by_seed in arms.items():
         claim = f"{100 * CLAIMED[arm]:.2f}" if cifar10 and arm in CLAIMED else ""
-        left, total = kept[arm]
+        level = levels[0] if arm == "dense" else levels[-1]
         lines.append(
-            f"| {arm}: {ARMS[arm]} | {left:,} of {total:,} | {percent(estimate(list(by_seed.values())))} "
+            f"| {arm}: {ARMS[arm]} | {level.kept:,} of {level.whole:,} | {percent(estimate(list(by_seed.values())))} "
             f"| {len(by_seed)} | {claim} |"
         )
     lines += [
@@ -168,6 +231,13 @@ def report(
         "Intervals are 95% by Student's t over the seeds. The test set is read after each training, and nothing is "
         "chosen by it. A difference of these arms says how much the initialisation (reinit) or the places of the "
         "weights (random) matter at this size and budget; it proves nothing about others.",
+        "",
+        "| level | weights kept | sparsity, % | test accuracy of the ticket, % |",
+        "|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {number} | {level.kept:,} | {100 * level.sparsity:.2f} | {percent(level.reached)} |"
+        for number, level in enumerate(levels)
     ]
     return "\n".join(lines) + "\n"
 
@@ -206,9 +276,9 @@ def settle(given: argparse.Namespace, source: str) -> None:
     write(file, text)
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content if isinstance(content, bytes) else content.encode())
     aside.replace(path)
 
 
@@ -271,33 +341,32 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"seed {seed} is done: {minutes:.1f} minutes so far, about {left:.0f} left", flush=True
         )
 
-    rounds = LotteryTicketFinder(conv4).load_experiment(given.output / f"seed{given.seeds[0]}")[
-        "rounds"
-    ]
-    whole = (rounds[0]["kept"], rounds[0]["prunable"])
-    sparse = (rounds[-1]["kept"], rounds[-1]["prunable"])
-    kept = {arm: whole if arm == "dense" else sparse for arm in ARMS}
+    levels = levels_of([given.output / f"seed{seed}" for seed in given.seeds])
     per_training = given.epochs * len(
         Batches(loaded.train, loaded, given.batch_size, seed=0, augment=False)
     )
     parameters = sum(p.numel() for p in conv4(loaded.input_shape, loaded.num_classes).parameters())
     about = [
-        f"Conv4, {parameters:,} parameters, of which {whole[1]:,} may be pruned (weights, not biases); {source}. Every "
-        f"training: Adam, learning rate {given.lr:g}, batch {given.batch_size}, {given.epochs} epochs = "
-        f"{per_training:,} steps, {given.precision}. {given.rounds} rounds to {given.sparsity:.1%}. Seeds "
+        f"Conv4, {parameters:,} parameters, of which {levels[0].whole:,} may be pruned (weights, not biases); "
+        f"{source}. Every training: Adam, learning rate {given.lr:g}, batch {given.batch_size}, {given.epochs} epochs "
+        f"= {per_training:,} steps, {given.precision}. {given.rounds} rounds to {given.sparsity:.1%}. Seeds "
         f"{', '.join(map(str, given.seeds))}.",
     ]
-    text = report(arms, kept, about, cifar10="CIFAR" in loaded.source)
+    text = report(arms, levels, about, cifar10="CIFAR" in loaded.source)
     document = {
         "settings": json.loads((given.output / "settings.json").read_text()),
         "seeds": given.seeds,
         "accuracy": {arm: list(by_seed.values()) for arm, by_seed in arms.items()},
         "claimed_elsewhere": CLAIMED,
-        "rounds_of_first_seed": rounds,
+        "levels": [
+            {"kept": level.kept, "prunable": level.whole, "accuracy": level.reached.mean}
+            for level in levels
+        ],
     }
+    write(given.output / "quality.png", picture(levels, arms))
     write(given.output / "results.json", json.dumps(document, indent=2) + "\n")
     write(given.output / "results.md", text)
-    print(f"\n{text}\nWritten to {given.output}/results.md and results.json")
+    print(f"\n{text}\nWritten to {given.output}: results.md, results.json, quality.png")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,14 @@ def test_quick(demo: ModuleType, tmp_path: Path, capsys: Any, monkeypatch: Any) 
     options = ["--quick", "--epochs", "1", "--rounds", "1", "--output", str(tmp_path)]
     demo.main(options)
     told = capsys.readouterr().out
-    assert told.count("quality") == 4
+    assert told.count(", quality ") == 4
     assert "| reinit: the ticket's mask, new weights by the same law | 26,374 of 263,744 |" in told
     assert "52.77" not in told
     first = json.loads((tmp_path / "results.json").read_text())
     assert set(first["accuracy"]) == {"dense", "ticket", "reinit", "random"}
+    assert [one["kept"] for one in first["levels"]] == [263_744, 26_374]
+    assert "| 1 | 26,374 | 90.00 |" in told
+    assert (tmp_path / "quality.png").read_bytes().startswith(b"\x89PNG")
     assert all(len(each) == 2 and min(each) > 0.05 for each in first["accuracy"].values())
     assert first["accuracy"]["dense"][0] > 0.5
 
@@ -48,11 +51,11 @@ def test_quick(demo: ModuleType, tmp_path: Path, capsys: Any, monkeypatch: Any) 
 def test_claims_stand_beside_cifar10_alone(demo: ModuleType) -> None:
     arms = {arm: {0: 0.7, 1: 0.72, 2: 0.71} for arm in demo.ARMS}
     arms["reinit"] = {0: 0.65, 1: 0.66, 2: 0.64}
-    kept = dict.fromkeys(demo.ARMS, (10, 100))
-    text = demo.report(arms, kept, [], cifar10=True)
+    levels = [demo.Level(kept, 100, demo.estimate([0.7, 0.72, 0.71])) for kept in (100, 10)]
+    text = demo.report(arms, levels, [], cifar10=True)
     for figure in ("79.83", "80.44", "52.77", "+27.67"):
         assert figure in text
-        assert figure not in demo.report(arms, kept, [], cifar10=False)
+        assert figure not in demo.report(arms, levels, [], cifar10=False)
     assert "differs from 0; the claim lies outside of the interval" in text
 
 
