@@ -59,8 +59,10 @@ def multiplied(module: nn.Module) -> list[str]:
         names = ["weight"]
     elif isinstance(module, nn.MultiheadAttention):
         names = ["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"]
-    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        names = [name for name, _ in module.named_parameters(recurse=False) if "weight" in name]
+    elif isinstance(module, nn.RNNBase):
+        names = [name for name in module._flat_weights_names if name.startswith("weight")]
+    elif isinstance(module, nn.RNNCellBase):
+        names = ["weight_ih", "weight_hh"]
     else:
         return []
     return [name for name in names if isinstance(getattr(module, name, None), nn.Parameter)]

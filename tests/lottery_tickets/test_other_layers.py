@@ -77,6 +77,11 @@ def test_what_inputs_are_multiplied_with_is_prunable() -> None:
     assert list(lt.prunable(Mixed(), ["memory", "cross", "attention"])) == NAMES[6:7] + NAMES[9:]
 
 
+def test_weights_that_are_computed_are_not_prunable() -> None:
+    normed = nn.utils.parametrizations.weight_norm(nn.LSTM(2, 3), "weight_hh_l0")
+    assert list(lt.prunable(normed)) == ["weight_ih_l0"]
+
+
 @pytest.mark.parametrize("method", sorted({*NEEDS_DATA, "magnitude", "hybrid"} - {"wanda"}))
 def test_every_score_knows_them(method: Any) -> None:
     model = Mixed()
