@@ -5,7 +5,7 @@ import pytest
 
 from ticketsmith.experiment.contract import Timing
 from ticketsmith.experiment.spec import GateSpec
-from ticketsmith.report.findings import rows
+from ticketsmith.report.findings import on_best_path, rows
 from ticketsmith.report.known import known_level, known_levels
 from ticketsmith.report.runs import load_run
 from ticketsmith.report.telling import (
@@ -64,6 +64,8 @@ def test_of_several_paths_the_best_is_told_where_it_does_least() -> None:
         )
 
     both = [timing("dense", 1, 1.0), timing("compacted", 1, 1.1), timing("compacted", 32, 1.7)]
+    assert on_best_path(both) == both[1:]
+    assert on_best_path([]) == []
     assert speed_in_words(both) == (
         f"speedup here: 1.10{TIMES} [1.09, 1.11] at batch 1, path compacted, the best of 2 paths, "
         "the least of 2 timed"

@@ -1,7 +1,7 @@
 """What the results of a run say, as numbers: one row for each arm and level, over its seeds. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ticketsmith.experiment.contract import RoundResult, Timing
@@ -129,6 +129,14 @@ def timings(run: Run) -> list[Timing]:
     """Every timing of a pruned network; the dense network's own are left out."""
     dense = _dense_keys(run)
     return [t for b in run.benchmarks for t in b.timings if t.round not in dense]
+
+
+def on_best_path(measured: Sequence[Timing]) -> list[Timing]:
+    """Of one level's timings those on the execution path that suits it best, judged where it does least there."""
+    by_path: dict[str, list[Timing]] = {}
+    for timing in measured:
+        by_path.setdefault(timing.path, []).append(timing)
+    return max(by_path.values(), key=lambda there: min(t.low for t in there), default=[])
 
 
 def null_controls(run: Run) -> list[Timing]:

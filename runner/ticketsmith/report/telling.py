@@ -6,7 +6,7 @@ from typing import Literal
 
 from ticketsmith.experiment.contract import Timing
 from ticketsmith.experiment.spec import GateSpec
-from ticketsmith.report.findings import Row, compare, null_controls, timings
+from ticketsmith.report.findings import Row, compare, null_controls, on_best_path, timings
 from ticketsmith.report.known import UNDERTRAINED_BELOW, known_level
 from ticketsmith.report.runs import Run
 from ticketsmith.report.words import (
@@ -102,16 +102,13 @@ def speed_in_words(measured: Sequence[Timing]) -> str:
     """The speed of one level, as the verdict tells it: on the path that suits it best, where that does least."""
     if not measured:
         return "speedup here: not measured"
-    by_path: dict[str, list[Timing]] = {}
-    for timing in measured:
-        by_path.setdefault(timing.path, []).append(timing)
-    least = [min(timings, key=lambda timing: timing.low) for timings in by_path.values()]
-    told = max(least, key=lambda timing: timing.low)
+    there = on_best_path(measured)
+    told = min(there, key=lambda timing: timing.low)
     where = f"at batch {told.batch_size}, path {told.path}"
-    if len(by_path) > 1:
-        where += f", the best of {len(by_path)} paths"
-    if len(by_path[told.path]) > 1:
-        where += f", the least of {len(by_path[told.path])} timed"
+    if (paths := len({timing.path for timing in measured})) > 1:
+        where += f", the best of {paths} paths"
+    if len(there) > 1:
+        where += f", the least of {len(there)} timed"
     if told.is_speedup:
         return f"speedup here: {ratio(told)} {where}"
     if told.is_slowdown:

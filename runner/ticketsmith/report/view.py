@@ -7,7 +7,7 @@ from datetime import datetime
 import yaml
 
 from ticketsmith.experiment.base import API_VERSION, KIND
-from ticketsmith.report.findings import Row, rows, smallest_batch
+from ticketsmith.report.findings import Row, on_best_path, rows, smallest_batch
 from ticketsmith.report.pictures import Picture, pictures_of
 from ticketsmith.report.runs import Run
 from ticketsmith.report.tables import (
@@ -112,8 +112,9 @@ def _facts(run: Run, table: Sequence[Row]) -> tuple[Fact, ...]:
         facts.append(
             Fact("Accuracy", percent(row.accuracy.mean, 2), f"drop {points(row.drop)} points")
         )
-    quick = bool(row.timings) and all(timing.is_speedup for timing in row.timings)
-    least = min((timing.speedup for timing in row.timings), default=0.0)
+    there = on_best_path(row.timings)
+    quick = bool(there) and all(timing.is_speedup for timing in there)
+    least = min((timing.speedup for timing in there), default=0.0)
     facts.append(
         Fact(
             f"Speedup at batch {smallest_batch(run)}" if row.timings else "Speedup",
