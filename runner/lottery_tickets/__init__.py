@@ -1,6 +1,6 @@
 """Find lottery tickets: score weights, select exactly as many as wanted, apply the mask.
 
-Tensors in, tensors out; on the CPU and on CUDA; needs torch and safetensors alone.
+Tensors in, tensors out; on the CPU and on CUDA; needs torch alone, and safetensors to save what it found.
 """
 
 from lottery_tickets.channels import (

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from lottery_tickets.modules import named
@@ -93,6 +91,8 @@ def save(mask: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: A tensor is not bool.
     """
+    from safetensors.torch import save as to_bytes  # all else needs torch alone
+
     check_fit(mask, mask)
     packed = {name: _pack(kept) for name, kept in mask.items()}
     shapes = {name: list(kept.shape) for name, kept in mask.items()}
@@ -102,7 +102,7 @@ def save(mask: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with aside.open("wb") as file:
-            file.write(safetensors.torch.save(packed, {_HEADER: header}))
+            file.write(to_bytes(packed, {_HEADER: header}))
             file.flush()
             os.fsync(file.fileno())
         aside.replace(target)
@@ -117,6 +117,8 @@ def load(path: str | os.PathLike[str]) -> Mask:
         ValueError: The file is truncated, altered, or not a mask; it is named.
         FileNotFoundError: It is not there.
     """
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[_HEADER])

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 from torch import Tensor
 
 from lottery_tickets import masks
@@ -35,6 +34,8 @@ def write(
     Raises:
         ValueError: The document holds what JSON does not, e.g. NaN.
     """
+    from safetensors.torch import save as to_bytes
+
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     files = {}
@@ -44,7 +45,7 @@ def write(
     for called, state in states.items():
         aside = target / f".{name}-{called}.{os.getpid()}.partial"
         with aside.open("wb") as file:
-            file.write(safetensors.torch.save({k: t.contiguous() for k, t in state.items()}))
+            file.write(to_bytes({k: t.contiguous() for k, t in state.items()}))
             _flush(file.fileno())
         files[called] = _settle(aside, f"{name}-{called}")
     whole = {**document, "version": VERSION, "files": files}
@@ -70,6 +71,8 @@ def read(
         ValueError: A file is missing, truncated or altered, or the document is of another kind; it is named.
         FileNotFoundError: There is no `name`.json.
     """
+    from safetensors.torch import load as from_bytes
+
     source = Path(folder) / f"{name}.json"
     try:
         document = json.loads(source.read_text(encoding="utf-8"))
@@ -92,7 +95,7 @@ def read(
         if called == "mask":
             mask = masks.load(path)
         else:
-            states[called] = safetensors.torch.load(content)
+            states[called] = from_bytes(content)
     return document, mask, states
 
 
