@@ -184,6 +184,17 @@ def test_conv1d_is_scored_and_pruned_as_the_linear_layer_that_it_is() -> None:
             torch.testing.assert_close(by_output[name], score)
 
 
+def test_conv1d_moves_filter_by_filter_through_the_landscape() -> None:
+    theirs, plain, data = both()
+    labelled = [(part, part[:, :4].argmax(1)) for part in data]
+    mask = lt.create_magnitude_mask(plain, 0.3)
+    for model, kept in ((theirs, {n: k.t() for n, k in mask.items()}), (plain, mask)):
+        found = lt.compute_loss_landscape(model, labelled, grid_points=3, mask=kept)
+        if model is theirs:
+            first = found["loss"]
+    torch.testing.assert_close(first, found["loss"])
+
+
 def test_channels_of_conv1d_are_cut_out() -> None:
     theirs, plain, data = both()
     found, expected = (

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lottery_tickets import masks
 from lottery_tickets.judging.performance import check_again, measure
 from lottery_tickets.modules import match, named
+from lottery_tickets.patterns import Axis, reduction_axes
 from lottery_tickets.running import Batch, LossFn, Telling, follow, preserved
 
 PIECE = 1 << 22
@@ -96,9 +97,14 @@ def compute_loss_landscape(
     stored: dict[str, dict[int, list[Tensor]]] = {n: {} for n in moved if store_directions}
     drawn = {name: seeds[:, place].tolist() for place, name in enumerate(movable)}
 
+    parameters = dict(model.named_parameters())
+    axes = reduction_axes(model, {name: parameters[name] for name in moved})
+
     def loss_at(place: Sequence[float]) -> float:
         for name, weight in moved.items():
-            _move(weight, origins[name], kept.get(name), place, drawn[name], stored.get(name))
+            filters, origin = (_filters(one, axes[name]) for one in (weight, origins[name]))
+            alive = _filters(kept[name], axes[name]) if name in kept else None
+            _move(filters, origin, alive, place, drawn[name], stored.get(name))
         return measure(
             model,
             dataloader,
@@ -164,6 +170,11 @@ def _put_aside(
     finally:
         for name, copy in copies.items():
             touched[name].copy_(copy)
+
+
+def _filters(tensor: Tensor, axis: Axis) -> Tensor:
+    """A view whose first dimension is that of the outputs, but for transposed convolutions with groups."""
+    return tensor.transpose(0, 1) if axis == Axis(0) else tensor
 
 
 def _move(
