@@ -52,10 +52,10 @@ def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
 def multiplied(module: nn.Module) -> list[str]:
     """The attributes of this module, not of its parts, that hold weights which inputs are multiplied with.
 
-    Those of linear layers (GPT-2's `Conv1D` among them), of (transposed) convolutions, of recurrent layers, and of
+    Those of (bi)linear layers (GPT-2's `Conv1D` among them), of (transposed) convolutions, of recurrent layers, and of
     attention's projections where `nn.MultiheadAttention` holds them itself.
     """
-    if isinstance(module, nn.Linear | _ConvNd) or is_transposed_linear(module):
+    if isinstance(module, nn.Linear | nn.Bilinear | _ConvNd) or is_transposed_linear(module):
         names = ["weight"]
     elif isinstance(module, nn.MultiheadAttention):
         names = ["in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"]

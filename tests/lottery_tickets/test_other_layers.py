@@ -74,6 +74,7 @@ def tokens() -> list[dict[str, Tensor]]:
 
 def test_what_inputs_are_multiplied_with_is_prunable() -> None:
     assert list(lt.prunable(Mixed())) == NAMES
+    assert list(lt.prunable(nn.Bilinear(2, 3, 4))) == ["weight"]
     assert list(lt.prunable(Mixed(), ["memory", "cross", "attention"])) == NAMES[6:7] + NAMES[9:]
 
 
