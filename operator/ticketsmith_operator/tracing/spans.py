@@ -81,8 +81,16 @@ def moments(change: Change, old: RoundStatus | None, one: RoundStatus) -> tuple[
     lasted = max(0.0, one.duration_seconds - (old.duration_seconds if old else 0.0))
     start = seen.started_at if seen is not None else None
     if start is None:
-        start = unix(old.started_at) if old is not None and old.started_at else end - lasted
+        known = None if old is None else old.started_at
+        start = unix(known) if known else _reckoned(change, end, lasted)
     return min(start, end), end
+
+
+def _reckoned(change: Change, end: float, lasted: float) -> float:
+    """A start known by the length alone, which is rounded: it is not before the experiment's."""
+    begun = change.after.started_at
+    start = end - lasted
+    return start if begun is None else min(end, max(start, unix(begun)))
 
 
 def _attempt(
@@ -106,7 +114,7 @@ def _round(
     if begun is not None:
         start = begun
     elif is_estimated:  # what began before this operator did is known by its length alone
-        start = end - one.duration_seconds
+        start = _reckoned(change, end, one.duration_seconds)
     status = change.after
     known: dict[str, Value | None] = {
         **_where(change),

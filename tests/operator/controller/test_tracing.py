@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from ticketsmith.experiment.clock import rfc3339
+from ticketsmith.experiment.status import Status
 from ticketsmith_operator.flags import read_settings
 from ticketsmith_operator.tracing.ids import span_id, trace_id
 from ticketsmith_operator.tracing.otlp import OtlpExporter, is_wanted, open_traces
-from ticketsmith_operator.tracing.spans import Span
+from ticketsmith_operator.tracing.spans import Span, _reckoned
 from ticketsmith_operator.tracing.traces import Traces
 
 BEGIN = 1_750_000_000.0
@@ -145,6 +148,14 @@ def test_another_operator_goes_on_with_the_same_trace_and_repeats_nothing(
     # The first attempt began before this operator did: its length is known, its moment is not.
     assert told(receiver.named("dense-s0"))["start_estimated"] is True
     assert "start_estimated" not in told(receiver.named("ticket-s0-l01"))
+
+
+def test_a_start_that_is_reckoned_is_not_before_the_experiments() -> None:
+    change: Any = SimpleNamespace(after=Status(started_at=rfc3339(100.5)))
+    assert _reckoned(change, 101, 0.2) == pytest.approx(100.8)
+    assert _reckoned(change, 101, 0.500001) == 100.5  # lengths are rounded
+    assert _reckoned(change, 100, 0.1) == 100
+    assert _reckoned(SimpleNamespace(after=Status()), 100, 1) == 99  # type: ignore[arg-type]
 
 
 def test_a_round_that_is_stopped_and_an_experiment_that_fails_are_told(
