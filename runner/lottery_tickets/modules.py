@@ -35,9 +35,9 @@ def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
     for name, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
             embedded.add(id(module.weight))
-        for attribute in multiplied(module):
+        for attribute, weight in multiplied(module).items():
             label = f"{name}.{attribute}" if name else attribute
-            owners.setdefault(id(getattr(module, attribute)), []).append(label)
+            owners.setdefault(id(weight), []).append(label)
     found = {
         name: parameter
         for name, parameter in model.named_parameters()
@@ -49,8 +49,8 @@ def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Para
     return {name: parameter for name, parameter in found.items() if name not in excluded}
 
 
-def multiplied(module: nn.Module) -> list[str]:
-    """The attributes of this module, not of its parts, that hold weights which inputs are multiplied with.
+def multiplied(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Attribute -> weight, of this module and not of its parts, that inputs are multiplied with.
 
     Those of (bi)linear layers (GPT-2's `Conv1D` among them), of (transposed) convolutions, of recurrent layers, and of
     attention's projections where `nn.MultiheadAttention` holds them itself.
@@ -64,8 +64,9 @@ def multiplied(module: nn.Module) -> list[str]:
     elif isinstance(module, nn.RNNCellBase):
         names = ["weight_ih", "weight_hh"]
     else:
-        return []
-    return [name for name in names if isinstance(getattr(module, name, None), nn.Parameter)]
+        return {}
+    found = {name: getattr(module, name, None) for name in names}
+    return {name: weight for name, weight in found.items() if isinstance(weight, nn.Parameter)}
 
 
 def is_transposed_linear(module: nn.Module) -> bool:

@@ -51,6 +51,6 @@ def correlation(one: Tensor, other: Tensor, *, constant: float = math.nan) -> fl
 
     `constant`: what is returned where all values of one of the two are equal, so that there is none.
     """
-    a, b = (ranked.double() - ranked.double().mean() for ranked in (one, other))
+    a, b = (ranked - ranked.mean() for ranked in (one.double(), other.double()))
     spread = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / spread if spread else constant

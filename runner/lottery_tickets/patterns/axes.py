@@ -7,6 +7,7 @@ its kernels read them, channels last. To flatten a convolution to (out, in * ker
 own sums, gives other groups.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,10 @@ class Axis:
             return 0
         # A convolution's dimension 1 holds one group's inputs, a transposed one's dimension 0 those of all.
         return shape[self.dim] // self.groups if self.dim == 0 else shape[self.dim]
+
+    def features(self, shape: tuple[int, ...]) -> int:
+        """Weights of one output: the columns of `outputs_first`."""
+        return self.length(shape) * math.prod(shape[2:])
 
 
 def reduction_axes(

@@ -23,7 +23,8 @@ ROOM = 1 << 22
 See = Callable[[str, Tensor], None]
 """see(weight's name, inputs): fp32 (groups, rows, features); a layer without groups has one.
 
-`weight.view(groups, outputs / groups, features)` is multiplied with them. One batch may come in several parts."""
+`outputs_first(weight).view(groups, outputs / groups, features)` is multiplied with them. One batch may come in several
+parts."""
 
 
 def rows(module: nn.Module, inputs: Tensor) -> Iterator[Tensor]:

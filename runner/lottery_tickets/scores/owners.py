@@ -12,8 +12,8 @@ def owners(model: nn.Module, weights: Mapping[str, nn.Parameter]) -> dict[str, l
     names = {id(weight): name for name, weight in weights.items()}
     found: dict[str, list[nn.Module]] = {name: [] for name in weights}
     for module in model.modules():
-        for attribute in multiplied(module):
-            name = names.get(id(getattr(module, attribute)))
+        for weight in multiplied(module).values():
+            name = names.get(id(weight))
             if name is not None:
                 found[name].append(module)
     return found

@@ -79,17 +79,14 @@ def sparsegpt(
     weights = scorable(model, exclude)
     modules = layers(model, weights, "sparsegpt")
     axes = reduction_axes(model, weights)
-    features = {
-        name: outputs_first(weight.to("meta"), axes[name]).shape[1]
-        for name, weight in weights.items()
-    }
+    features = {name: axes[name].features(weight.shape) for name, weight in weights.items()}
     for name, inputs in features.items():
         if n_of_m is not None and inputs % n_of_m[1]:
             raise ValueError(
                 f"pattern {pattern} does not fit {name!r}, whose outputs have {inputs} inputs: exclude it"
             )
     held = list(batches(dataloader, num_samples=num_samples))
-    groups = _groups(_call_order(model, modules, held), features, modules, hessian_bytes)
+    groups = _groups(_call_order(model, modules, held), features, axes, hessian_bytes)
     originals: dict[str, Tensor] = {}
     updated: dict[str, Tensor] = {}
     mask: Mask = {}
@@ -138,15 +135,14 @@ def _call_order(
 def _groups(
     order: list[str],
     features: Mapping[str, int],
-    modules: Mapping[str, list[nn.Module]],
+    axes: Mapping[str, Axis],
     room: int,
 ) -> list[list[str]]:
     """Names in their order, together as long as their Hessians have room."""
     groups: list[list[str]] = []
     left = 0
     for name in order:
-        several = getattr(modules[name][0], "groups", 1)
-        need = 4 * several * features[name] ** 2
+        need = 4 * axes[name].groups * features[name] ** 2
         if not groups or need > left:
             groups.append([])
             left = room

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lottery_tickets.modules import prunable
-from lottery_tickets.patterns import Axis, outputs_first, reduction_axes
-from lottery_tickets.scores.owners import owners
+from lottery_tickets.patterns import Axis, reduction_axes
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Size:
     numel: int
     itemsize: int
     features: int
-    """Weights of one output: the numbers of a row of `flatten(1)`."""
+    """Weights of one output, see `Axis.features`."""
     dims: int = 1
     trains: bool = True
     groups: int = 1
@@ -78,19 +77,16 @@ def network_of(model: nn.Module, exclude: Sequence[str] = ()) -> Network:
             "no weight can be pruned: the network has none that is prunable and not excluded"
         )
     everything = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    groups = {n: getattr(owned[0], "groups", 1) for n, owned in owners(model, weights).items()}
-    axes = reduction_axes(model, weights)
+    axes = dict.fromkeys(everything, Axis()) | reduction_axes(model, weights)
     sizes = {
         name: Size(
             name,
             tensor.numel(),
             tensor.element_size(),
-            outputs_first(tensor.to("meta"), axes.get(name, Axis())).shape[1]
-            if tensor.dim() > 1
-            else tensor.numel(),
+            axes[name].features(tensor.shape) if tensor.dim() > 1 else tensor.numel(),
             tensor.dim(),
             tensor.requires_grad,
-            groups.get(name, 1),
+            axes[name].groups,
         )
         for name, tensor in everything.items()
     }
